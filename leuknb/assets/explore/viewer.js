@@ -1,0 +1,84 @@
+// One image beside its twin, with an attribution map laid over it.
+
+function make(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function render({ model, el }) {
+  let urls = [];
+  el.classList.add("lk-viewer");
+  const pair = el.appendChild(make("div", "lk-pair"));
+  const bar = el.appendChild(make("div", "lk-bar"));
+  const label = bar.appendChild(make("label", "lk-slider", "Attribution "));
+  const slider = label.appendChild(make("input"));
+  Object.assign(slider, { type: "range", min: 0, max: 100, step: 5 });
+  const percent = label.appendChild(make("span", "lk-number"));
+  const zoom = bar.appendChild(make("button", "lk-button", "Enlarge"));
+  zoom.setAttribute("aria-pressed", "false");
+  const note = el.appendChild(make("div", "lk-note"));
+  note.setAttribute("role", "status");
+
+  const source = (bytes, type) => {
+    const url = URL.createObjectURL(new Blob([bytes], { type }));
+    urls.push(url);
+    return url;
+  };
+  const figure = (picture, bytes, overlay) => {
+    const node = make("figure", "lk-picture");
+    const frame = node.appendChild(make("div", "lk-frame"));
+    if (bytes && bytes.byteLength) {
+      const image = frame.appendChild(make("img"));
+      image.alt = picture.alt;
+      image.onload = () => (frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`);
+      image.src = source(bytes, "image/jpeg");
+      if (overlay && overlay.byteLength) {
+        const map = frame.appendChild(make("img", "lk-overlay"));
+        map.alt = model.get("overlay_alt");
+        map.src = source(overlay, "image/png");
+        const [left, top, width, height] = model.get("overlay_box");
+        Object.assign(map.style, { left: `${left}%`, top: `${top}%`, width: `${width}%`, height: `${height}%` });
+      }
+    } else {
+      frame.appendChild(make("span", "lk-missing", picture.missing));
+    }
+    node.appendChild(make("figcaption", "", picture.caption));
+    return node;
+  };
+  const shade = () => {
+    const value = Math.round(model.get("opacity") * 100);
+    slider.value = value;
+    percent.textContent = `${value} %`;
+    pair.querySelectorAll(".lk-overlay").forEach((map) => (map.style.opacity = value / 100));
+  };
+  const fill = () => {
+    urls.forEach(URL.revokeObjectURL);
+    urls = [];
+    const blobs = model.get("blobs"), on = model.get("overlay_index");
+    pair.replaceChildren(...model.get("pictures").map((p, i) => figure(p, blobs[i], i === on && model.get("overlay"))));
+    const there = on >= 0 && model.get("overlay").byteLength > 0;
+    label.hidden = !there;
+    bar.hidden = !model.get("pictures").length;
+    note.textContent = model.get("note");
+    shade();
+  };
+  slider.oninput = () => (model.set("opacity", slider.value / 100), shade());
+  slider.onchange = () => model.save_changes();
+  zoom.onclick = () => {
+    const on = el.classList.toggle("lk-zoomed");
+    zoom.setAttribute("aria-pressed", on);
+    zoom.textContent = on ? "Side by side" : "Enlarge";
+  };
+  model.on("change:version", fill);
+  model.on("change:opacity", shade);
+  fill();
+  return () => {
+    urls.forEach(URL.revokeObjectURL);
+    model.off("change:version", fill);
+    model.off("change:opacity", shade);
+  };
+}
+
+export default { render };

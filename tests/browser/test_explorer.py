@@ -1,0 +1,305 @@
+"""The explorer in a real browser: JupyterLab and the page of its own."""
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import free_port, run_all, serve
+
+SHOTS = os.environ.get("LEUKNB_SHOTS")  # a folder for screenshots
+
+
+def shot(page, name):
+    "Keep a screenshot, if a folder is named for them."
+    if SHOTS:
+        page.wait_for_timeout(600)
+        page.screenshot(path=Path(SHOTS) / f"{name}.png")
+
+
+def code(run, **kwargs):
+    options = "".join(f", {k}={v!r}" for k, v in kwargs.items())
+    return f"from leuknb.explore import explore\nlooking = explore({str(run)!r}{options})\nlooking"
+
+
+def shown(page):
+    "The number of images that the gallery says it has."
+    return int(re.match(r"([\d,]+) of", page.locator(".lk-count").inner_text())[1].replace(",", ""))
+
+
+def expect_shown(page, count):
+    page.wait_for_function("n => document.querySelector('.lk-count').textContent.startsWith(n + ' of')", arg=f"{count:,}")
+    assert shown(page) == count
+
+
+def choose(page, label, start):
+    "Choose the option of a filter that starts with a text."
+    select = page.locator(f".lk-filters .widget-dropdown:has(.widget-label:text-is('{label}')) select")
+    texts = [t.replace("\xa0", " ") for t in select.locator("option").all_text_contents()]
+    index = next(i for i, t in enumerate(texts) if t.startswith(start))
+    select.select_option(index=index)
+    return int(re.search(r"\(([\d,]+)\)$", texts[index])[1].replace(",", ""))
+
+
+def tab(page, name):
+    page.locator(".lk-side").get_by_role("tab", name=name, exact=True).click()
+
+
+def upload(page, picture):
+    with page.expect_file_chooser() as chooser:
+        page.locator(".lk-side .jupyter-widgets.widget-upload").click()
+    chooser.value.set_files(picture)
+
+
+def predictions(run):
+    return pd.read_csv(run / "predictions.csv")
+
+
+def fit(page):
+    "Give the notebook the whole window."
+    page.keyboard.press("Control+b")
+    page.locator(".leuknb").first.scroll_into_view_if_needed()
+
+
+@pytest.fixture
+def run(run_folder):
+    (run_folder / "annotations.csv").unlink(missing_ok=True)
+    return run_folder
+
+
+def test_gallery_filters_and_matrix(notebook, run):
+    page, table = notebook(code(run)), predictions(run)
+    page.locator(".lk-card").first.wait_for()
+    wrong = table[(table["true"] == "Benign") & (table["predicted"] != "Benign")]
+    expect_shown(page, wrong["image"].nunique())
+    assert page.locator(".lk-card").count() == min(24, wrong["image"].nunique())
+    assert page.locator(".lk-card img").first.evaluate("i => i.complete && i.naturalWidth >= 224")
+    expect_shown(page, choose(page, "Head", "KNN"))
+    expect_shown(page, wrong[wrong["head"] == "knn"]["image"].nunique())
+    page.get_by_role("button", name="Reset").click()
+    expect_shown(page, wrong["image"].nunique())
+    expect_shown(page, choose(page, "Agreement", "only segmented wrong"))
+    page.get_by_role("button", name="Reset").click()
+    tab(page, "Confusion matrix")
+    cell = page.locator(".lk-wrong-cell button").first
+    count = int(cell.locator("strong").inner_text())
+    cell.click()
+    expect_shown(page, count)
+    assert page.errors == []
+
+
+def test_click_keys_and_detail(notebook, run):
+    page = notebook(code(run))
+    page.locator(".lk-card").first.wait_for()
+    fit(page)
+    page.locator(".lk-card").nth(2).click()
+    name = page.locator(".lk-card").nth(2).locator(".lk-name").first.inner_text()
+    page.locator(".lk-title", has_text=name).wait_for()
+    page.keyboard.press("ArrowRight")
+    name = page.locator(".lk-card").nth(3).locator(".lk-name").first.inner_text()
+    page.locator(".lk-title", has_text=name).wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
+    page.keyboard.press("PageDown")
+    page.locator(".lk-pager", has_text="page 2").wait_for()
+    page.keyboard.press("Home")
+    page.locator(".lk-pager", has_text="page 1").wait_for()
+    page.wait_for_function("document.activeElement.classList.contains('lk-card')")
+    assert page.locator(".lk-side table.lk-bars tbody tr").count() == 16
+    assert page.locator(".lk-picture img").count() == 2
+    shot(page, "lab-detail")
+    assert page.errors == []
+
+
+def test_judgements_survive_a_restart(notebook, run):
+    page = notebook(code(run), "judge")
+    page.locator(".lk-card").first.wait_for()
+    page.locator(".lk-card").nth(1).click()
+    name = page.locator(".lk-card").nth(1).locator(".lk-name").first.inner_text()
+    page.locator(".lk-title", has_text=name).wait_for()
+    page.keyboard.press("f")
+    page.locator(".lk-card").nth(1).locator(".lk-flag").wait_for()
+    note = '<script>alert(1)</script> smudged, "old" stain'
+    page.locator(".lk-side textarea").fill(note)
+    page.locator(".lk-side .lk-note", has_text="Saved in annotations.csv").wait_for()
+    choose(page, "Judged", "with a note")
+    expect_shown(page, 1)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Restart Kernel and Run All Cells…$")).click()
+    page.locator(".jp-Dialog .jp-mod-accept").last.click()
+    page.wait_for_timeout(4000)
+    page.wait_for_function("document.querySelectorAll('.lk-flag').length == 1 && document.querySelectorAll('.leuknb').length == 1")
+    choose(page, "Judged", "flagged")
+    expect_shown(page, 1)
+    page.locator(".lk-card").first.click()
+    page.wait_for_function("t => document.querySelector('.lk-side textarea').value == t", arg=note)
+    kept = pd.read_csv(run / "annotations.csv")
+    assert kept["image"].str.endswith(name).all() and kept["note"].tolist() == [note] and kept["flagged"].tolist() == ["yes"]
+
+
+def test_map_and_try(notebook, real_run):
+    page = notebook(code(real_run), "real")
+    page.locator(".lk-card").first.wait_for()
+    fit(page)
+    choose(page, "Head", "SVM")
+    page.locator(".lk-card").first.click()
+    page.locator(".lk-overlay").first.wait_for()
+    slider = page.locator(".lk-slider input").first
+    slider.fill("30")
+    assert page.locator(".lk-overlay").evaluate("o => o.style.opacity") == "0.3"
+    slider.fill("70")
+    page.locator(".lk-neighbours figure").nth(4).wait_for()
+    shot(page, "lab-attribution")
+    tab(page, "Feature map")
+    page.locator(".lk-map canvas:not(.lk-sample)").wait_for()
+    page.locator(".lk-key", has_text="wrong").wait_for()
+    shot(page, "lab-map")
+    count = int(re.search(r"\((\d+)\)", page.locator(".lk-key", has_text="wrong").inner_text())[1])
+    page.locator(".lk-key", has_text="wrong").click()
+    expect_shown(page, count)
+    box = page.locator(".lk-map canvas:not(.lk-sample)").bounding_box()
+    page.mouse.move(box["x"] + 3, box["y"] + 3)
+    page.mouse.down()
+    for x, y in ((.99, .01), (.99, .99), (.01, .99)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=3)
+    page.mouse.up()
+    expect_shown(page, predictions(real_run)["image"].nunique())
+    tab(page, "Try an image")
+    picture = pd.read_csv(real_run / "catalogue.csv")["path"].iloc[0]
+    upload(page, picture)
+    page.locator(".lk-verdict").wait_for()
+    page.locator(".lk-side .lk-neighbours figure:visible").nth(4).wait_for()
+    shot(page, "lab-try")
+    upload(page, {"name": "<img src=x>.png", "mimeType": "image/png", "buffer": b"no picture"})
+    page.locator(".lk-side .lk-problem", has_text="<img src=x>.png: cannot be read").wait_for()
+    assert page.errors == []
+
+
+def test_what_is_missing_is_said(notebook, tmp_path):
+    from fake_run import make_run
+    run = make_run(tmp_path / "run", count=24)
+    (run / "images").rename(tmp_path / "moved")
+    page = notebook(code(run), "missing")
+    page.locator(".lk-card .lk-missing").first.wait_for()
+    assert "missing or unreadable" in page.locator(".lk-notice").inner_text()
+    page.locator(".lk-note", has_text="No neighbours: ").first.wait_for()
+    shot(page, "lab-missing")
+    assert page.errors == []
+
+
+def test_hostile_names_stay_text(notebook, tmp_path):
+    from fake_run import make_run
+    run = make_run(tmp_path / "run", count=24)
+    for name in ("predictions", "catalogue", "split"):
+        table = pd.read_csv(run / f"{name}.csv", dtype=str, keep_default_na=False)
+        table["image"] = '<img src=x onerror="window.hit=1"><script>window.hit=2</script>' + table["image"]
+        table.to_csv(run / f"{name}.csv", index=False)
+    page = notebook(code(run), "hostile")
+    page.locator(".lk-card").first.click()
+    page.locator(".lk-title", has_text="<script>").wait_for()
+    for name in ("Confusion matrix", "Feature map", "Try an image"):
+        tab(page, name)
+        page.wait_for_timeout(400)
+    assert page.evaluate("window.hit") is None and page.errors == []
+
+
+def test_without_a_kernel_a_picture_is_left(notebook, run, lab):
+    page = notebook(code(run), "still")
+    page.locator(".lk-card").first.wait_for()
+    page.locator(".jp-RenderedImage").wait_for(state="attached")
+    page.wait_for_function("document.querySelector('.jp-RenderedImage')?.offsetParent === null")
+    page.get_by_role("menuitem", name="File", exact=True).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Save Notebook$")).click()
+    for _ in range(60):
+        outputs = json.loads((lab[1] / "still.ipynb").read_text())["cells"][0]["outputs"]
+        if any("image/jpeg" in o.get("data", {}) for o in outputs):
+            return
+        page.wait_for_timeout(500)
+    pytest.fail("the saved notebook holds no still picture")
+
+
+@pytest.fixture(scope="module")
+def served(run_folder, tmp_path_factory):
+    "The page of its own; gives its address with the token."
+    folder, port = tmp_path_factory.mktemp("page"), free_port()
+    start = f"from leuknb.explore import explore_page; explore_page({str(run_folder)!r}, port={port}, open_browser=False)"
+    for _ in serve([sys.executable, "-c", start], f"http://127.0.0.1:{port}/", folder):
+        yield re.search(r"http\S+token=\S+", (folder / "server.log").read_text())[0]
+
+
+def test_page_of_its_own(page, served, run):
+    outside = []
+    page.on("request", lambda r: None if re.match(r"(http://127\.0\.0\.1|blob:|data:|ws:)", r.url) else outside.append(r.url))
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    table = predictions(run)
+    expect_shown(page, table[(table["true"] == "Benign") & (table["predicted"] != "Benign")]["image"].nunique())
+    assert page.evaluate("document.documentElement.scrollWidth <= 1280")
+    tab(page, "Confusion matrix")
+    page.locator(".lk-matrix .lk-cell").first.wait_for()
+    shot(page, "page-matrix")
+    assert page.errors == [] and outside == []
+
+
+def test_page_wants_its_token(page, served):
+    page.goto(served.split("?")[0])
+    assert "/login" in page.url and page.locator(".lk-card").count() == 0
+    answer = page.request.get(served.split("?")[0] + "api/kernels", max_redirects=0)
+    assert answer.status in (302, 401, 403)
+
+
+def test_page_listens_on_this_computer_only(served):
+    port = int(re.search(r":(\d+)/", served)[1])
+    others = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()
+    import socket
+    for host in [h for h in others if "." in h]:
+        with socket.socket() as probe:
+            probe.settimeout(2)
+            assert probe.connect_ex((host, port)) != 0
+
+
+def test_contrast_in_both_themes(browser, lab, run, tmp_path_factory):
+    "WCAG AA: text at least 4.5 : 1, by computed colours, in Lab's light and dark theme."
+    address, folder = lab
+    (folder / "colour.ipynb").write_text(json.dumps({"cells": [{"cell_type": "code", "id": "one", "execution_count": None, "metadata": {},
+        "outputs": [], "source": code(run)}], "metadata": {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}},
+        "nbformat": 4, "nbformat_minor": 5}))
+    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    page.set_default_timeout(45_000)
+    page.goto(f"{address}/lab/workspaces/colour/tree/colour.ipynb?reset")
+    run_all(page)
+    page.locator(".lk-card").first.click()
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        page.get_by_role("menuitem", name="Settings", exact=True).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{theme}$")).click()
+        page.wait_for_timeout(2500)
+        for name in ("Confusion matrix", "Feature map", "Try an image", "Image"):
+            tab(page, name)
+            page.wait_for_timeout(500)
+            poor = page.evaluate(CONTRAST)
+            assert poor == [], (theme, name, poor)
+        shot(page, theme.split()[1].lower())
+    page.context.close()
+
+
+CONTRAST = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  const rgba = (text) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);
+  const ground = (node) => { for (; node; node = node.parentElement) { const c = rgba(getComputedStyle(node).backgroundColor);
+    if (c[3] > 250) return c; } return [255, 255, 255, 255]; };
+  const poor = [];
+  for (const node of document.querySelectorAll('.leuknb *')) {
+    const own = [...node.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !node.offsetParent || node.disabled || node.closest('option, .lk-badge, .lk-flag, [hidden]')) continue;
+    const a = light(rgba(getComputedStyle(node).color)), b = light(ground(node));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    if (ratio < 4.5) poor.push(`${node.className || node.tagName} '${node.textContent.trim().slice(0, 30)}' ${ratio.toFixed(2)}`);
+  }
+  return [...new Set(poor)];
+}"""

@@ -1,0 +1,259 @@
+"Metrics: properties that hold for any confusion matrix, and scikit-learn and statsmodels as oracles."
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn.metrics as sk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from statsmodels.stats.inter_rater import cohens_kappa
+from statsmodels.stats.proportion import proportion_confint
+
+from leuknb.files import InputError
+from leuknb.metrics import (
+    SUMMARY, Intervals, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, percent, plot_confusion,
+    score_predictions, summary, wilson,
+)
+
+many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
+sizes = st.integers(2, 6)
+matrices = sizes.flatmap(lambda k: arrays(np.int64, (k, k), elements=st.integers(0, 60))).filter(lambda m: m.sum() > 0)
+
+
+def unroll(matrix):
+    "Labels that give this matrix."
+    return [np.repeat(i.ravel(), matrix.ravel()) for i in np.indices(matrix.shape)]
+
+
+@many
+@given(matrices)
+def test_confusion_inverts_unrolling(matrix):
+    found = confusion(*unroll(matrix), range(len(matrix)))
+    assert (found == matrix).all() and found.dtype.kind == "i"
+
+
+@many
+@given(matrices, st.sampled_from([0.0, 1.0, np.nan]))
+def test_class_metrics_equal_scikit_learn(matrix, zero_division):
+    true, predicted = unroll(matrix)
+    labels = list(range(len(matrix)))
+    oracle = sk.precision_recall_fscore_support(true, predicted, labels=labels, zero_division=zero_division)[:3]
+    ours = per_class(matrix, zero_division=zero_division)[["precision", "recall", "fscore"]]
+    np.testing.assert_allclose(ours.values.T, oracle)
+    for average, column in zip(oracle, ours):
+        expected = np.nanmean(average) if (~np.isnan(average)).any() else np.nan
+        np.testing.assert_allclose(measure(matrix, column, "macro", zero_division=zero_division), expected)
+
+
+@many
+@given(matrices)
+def test_specificity_and_accuracy_are_those_of_the_binary_problem(matrix):
+    true, predicted = unroll(matrix)
+    ours = per_class(matrix)
+    for c in range(len(matrix)):
+        assert ours.accuracy[c] == pytest.approx(sk.accuracy_score(true == c, predicted == c))
+        if (true != c).any():
+            assert ours.specificity[c] == pytest.approx(sk.recall_score(true != c, predicted != c))
+
+
+@many
+@given(matrices)
+def test_summary_equals_scikit_learn(matrix):
+    true, predicted = unroll(matrix)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kappa = sk.cohen_kappa_score(true, predicted)
+        balanced, mcc = sk.balanced_accuracy_score(true, predicted), sk.matthews_corrcoef(true, predicted)
+    expected = [sk.accuracy_score(true, predicted), balanced, kappa, mcc]
+    found = summary(matrix)
+    found["mcc"] = measure(matrix, "mcc", zero_division=0)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@many
+@given(matrices)
+def test_transposing_swaps_recall_and_precision(matrix):
+    one, other = per_class(matrix), per_class(matrix.T)
+    np.testing.assert_allclose(one.recall, other.precision)
+    np.testing.assert_allclose(one[["accuracy", "fscore"]], other[["accuracy", "fscore"]])
+    np.testing.assert_allclose(one.recall, one.sensitivity)
+
+
+@many
+@given(matrices, st.randoms())
+def test_order_of_classes_does_not_matter(matrix, random):
+    order = list(range(len(matrix)))
+    random.shuffle(order)
+    np.testing.assert_allclose(per_class(matrix[np.ix_(order, order)]), per_class(matrix).iloc[order])
+    np.testing.assert_allclose(summary(matrix[np.ix_(order, order)]), summary(matrix), atol=1e-12)
+
+
+@many
+@given(matrices, st.integers(2, 5))
+def test_a_stack_is_measured_matrix_by_matrix(matrix, times):
+    stack = np.stack([matrix + i for i in range(times)])
+    for metric in SUMMARY:
+        np.testing.assert_allclose(measure(stack, metric), [measure(m, metric) for m in stack])
+    for metric in fractions(matrix):
+        np.testing.assert_allclose(measure(stack, metric, "macro"), [measure(m, metric, "macro") for m in stack])
+        np.testing.assert_allclose(measure(stack, metric, 1), [measure(m, metric, 1) for m in stack])
+
+
+@many
+@given(matrices, st.floats(0.5, 0.999))
+def test_intervals_hold_their_value_and_stay_within_bounds(matrix, confidence):
+    table = metrics_table(matrix, confidence=confidence)
+    known = table[table["value"].notna()]
+    assert (known["low"] <= known["value"] + 1e-9).all() and (known["value"] <= known["high"] + 1e-9).all()
+    shares = known[~known["metric"].isin(["kappa", "mcc"])]
+    assert shares["low"].ge(-1e-12).all() and shares["high"].le(1 + 1e-12).all()
+    assert known["high"].le(1 + 1e-12).all()
+
+
+@many
+@given(matrices.filter(lambda m: m.min() > 0))
+def test_more_images_and_less_confidence_narrow_every_interval(matrix):
+    width = lambda t: (t["high"] - t["low"]).to_numpy()
+    assert (width(metrics_table(4 * matrix)) < width(metrics_table(matrix))).all()
+    assert (width(metrics_table(matrix, confidence=0.8)) < width(metrics_table(matrix))).all()
+
+
+@many
+@given(matrices, st.integers(2, 20))
+def test_repeats_of_the_same_images_change_nothing(matrix, repeats):
+    columns = ["value", "low", "high"]
+    once, again = metrics_table(matrix), metrics_table(repeats * matrix, n=int(matrix.sum()))
+    np.testing.assert_allclose(again[columns], once[columns], atol=1e-9)
+
+
+@many
+@given(st.integers(0, 500), st.integers(1, 500), st.floats(0.01, 0.999))
+def test_wilson_equals_statsmodels(k, n, confidence):
+    k = min(k, n)
+    np.testing.assert_allclose(wilson(k, n, confidence), proportion_confint(k, n, 1 - confidence, "wilson"), atol=1e-9)
+    low, high = wilson(k, n, confidence)
+    np.testing.assert_allclose(wilson(n - k, n, confidence), (1 - high, 1 - low), atol=1e-9)
+
+
+def test_wilson_is_vectorised_and_undefined_without_trials():
+    low, high = wilson([0, 5, 10], [0, 10, 10])
+    assert np.isnan(low[0]) and high[2] == 1 and (low[1:] < [0.5, 1]).all()
+
+
+@pytest.mark.parametrize("k, n, confidence", [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 0), (1, 2, 1), (1, 2, 95)])
+def test_wilson_refuses(k, n, confidence):
+    with pytest.raises(InputError, match="0 <= successes <= trials and a confidence between"):
+        wilson(k, n, confidence)
+
+
+def test_kappa_interval_is_near_the_asymptotic_one():
+    matrix = np.array([[114, 24, 5, 8], [17, 271, 5, 2], [5, 7, 277, 0], [5, 3, 0, 233]])
+    row = metrics_table(matrix).set_index(["class", "metric"]).loc[("overall", "kappa")]
+    oracle = cohens_kappa(matrix)
+    np.testing.assert_allclose([row["value"], row["low"], row["high"]], [oracle.kappa, oracle.kappa_low, oracle.kappa_upp], atol=0.004)
+
+
+def test_macro_accuracy_is_a_line_of_accuracy():
+    table = metrics_table([[8, 2, 0], [1, 9, 0], [0, 3, 7]]).set_index(["class", "metric"])[["value", "low", "high"]]
+    np.testing.assert_allclose(table.loc[("macro", "accuracy")], 1 - 2 / 3 * (1 - table.loc[("overall", "accuracy")]))
+
+
+def test_long_form():
+    table = metrics_table([[2, 1], [0, 3]], ["Benign", "Pro"])
+    assert list(table.columns) == ["class", "metric", "value", "low", "high"]
+    assert list(dict.fromkeys(table["class"])) == ["Benign", "Pro", "macro", "overall"]
+    assert set(table.loc[table["class"] == "overall", "metric"]) == set(SUMMARY)
+
+
+def test_undefined_stays_undefined_or_takes_the_stated_value():
+    never = [[5, 0], [5, 0]]
+    plain, zero = (metrics_table(never, zero_division=z).set_index(["class", "metric"]) for z in (np.nan, 0))
+    assert plain.loc[(1, "precision")].isna().all()
+    assert zero.loc[(1, "precision"), "value"] == 0 and np.isnan(zero.loc[(1, "precision"), "low"])
+    assert plain.loc[("macro", "precision"), "value"] == 0.5 and zero.loc[("macro", "precision"), "value"] == 0.25
+
+
+@pytest.mark.parametrize("bad, message", [
+    ([[1, 2, 3]], "square; this one is 1 x 3"),
+    ([1, 2], "square; this one is 2"),
+    ([[1, -1], [0, 1]], "none negative or missing"),
+    ([[1, np.nan], [0, 1]], "none negative or missing"),
+    ([[0, 0], [0, 0]], "at least one above zero"),
+])
+def test_bad_matrices(bad, message):
+    for function in (per_class, summary, metrics_table, plot_confusion):
+        with pytest.raises(InputError, match=message):
+            function(bad)
+
+
+def test_bad_names():
+    with pytest.raises(InputError, match="3 class names for 2 rows"):
+        check_confusion([[1, 0], [0, 1]], ["a", "b", "c"])
+    with pytest.raises(InputError, match="no metric 'auc' of 'macro'; metrics: recall"):
+        measure([[1, 0], [0, 1]], "auc", "macro")
+    with pytest.raises(InputError, match="no metric 'recall' of 'Early'"):
+        measure([[1, 0], [0, 1]], "recall", "Early", ["Benign", "Pro"])
+    with pytest.raises(InputError, match="'nan' is not one of the classes"):
+        confusion(np.array(["Benign", np.nan], dtype=object), ["Benign", "Benign"], ["Benign"])
+
+
+def predictions(matrix, repeats=1, **model):
+    "A predictions table with this matrix in every repeat."
+    true, predicted = unroll(np.asarray(matrix))
+    one = pd.DataFrame({"image": [f"i{j}" for j in range(len(true))], "variant": "original", "backbone": "alexnet", "weights": "random", "head": "svm",
+                        "split": "test", "true": np.array(["Benign", "Pro"])[true], "predicted": np.array(["Benign", "Pro"])[predicted]})
+    return pd.concat([one.assign(fold=f, **model) for f in range(repeats)], ignore_index=True)
+
+
+def test_scores_of_several_models_pool_folds_and_count_images():
+    table = pd.concat([predictions([[40, 2], [1, 60]], 5), predictions([[39, 3], [0, 61]], 1, head="knn")])
+    scores = score_predictions(table)
+    assert list(scores.columns) == ["backbone", "head", "variant", "class", "metric", "value", "low", "high"]
+    svm = scores[scores["head"] == "svm"][["class", "metric", "value", "low", "high"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(pd.DataFrame(svm), pd.DataFrame(metrics_table([[40, 2], [1, 60]], ["Benign", "Pro"])))
+
+
+def test_scores_use_held_out_rows_only():
+    table = predictions([[10, 0], [0, 10]])
+    spoiled = pd.concat([table, predictions([[0, 10], [10, 0]]).assign(split="train")])
+    pd.testing.assert_frame_equal(score_predictions(spoiled), score_predictions(table))
+
+
+def test_scores_refuse_mixed_weights():
+    with pytest.raises(InputError, match="several weights"):
+        score_predictions(pd.concat([predictions([[1, 0], [0, 1]]), predictions([[1, 0], [0, 1]], weights="imagenet")]))
+
+
+def test_classes_keep_the_order_of_the_probability_columns():
+    table = predictions([[1, 0], [0, 1]])
+    assert classes_of(table) == ["Benign", "Pro"]
+    assert classes_of(table.assign(p_Pro=0.5, p_Benign=0.5)) == ["Pro", "Benign"]
+    assert classes_of(table.assign(true=pd.Categorical(table["true"], ["Pro", "Benign"]))) == ["Pro", "Benign"]
+
+
+def test_names_are_escaped_where_shown():
+    assert "<b>" not in metrics_table([[1, 0], [0, 1]], ["<b>", "x"])._repr_html_().replace("<b></b>", "")
+    assert "<i>" not in Intervals({"model": ["<i>"], "value": [0.5], "low": [0.1], "high": [0.9]})._repr_html_()
+
+
+def test_tables_show_themselves_whole_and_in_part():
+    scores = score_predictions(pd.concat([predictions([[40, 2], [1, 60]]), predictions([[39, 3], [0, 61]], head="knn")]))
+    assert "95.2 [84.2, 98.7]" in scores._repr_html_() and "diagnosis" in scores._repr_html_()
+    for part in (scores.head(3), scores[["low", "high"]], scores[["value"]], pd.concat([scores, scores]), scores.iloc[:0]):
+        assert "<table" in part._repr_html_()
+    assert percent(np.nan) == "-" and percent(0.5) == "50.0" and percent(0.5, 0.25, 0.75, 1) == "0.500 [0.250, 0.750]"
+
+
+@few
+@given(matrices)
+def test_the_figure_shows_every_count(matrix):
+    import matplotlib
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+    ax = plot_confusion(matrix, title="any")
+    shown = [t.get_text().split("\n")[0] for t in ax.texts[:matrix.size]]
+    assert shown == [str(v) for v in matrix.ravel()]
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Predicted class", "True class", "any")
+    plt.close(ax.figure)

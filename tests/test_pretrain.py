@@ -1,0 +1,107 @@
+"Pretraining: answers against an independent count, continuation, export, refusals."
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from leuknb import pretrain as room
+from leuknb.backbones import WeightFile, load_into
+from leuknb.files import InputError
+
+SMALL = room.Recipe(laboratories=3, steps=4, batch=2, crops=2, pixels=64, narrow=32, wide=64, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    torch.set_num_threads(1)
+    return room.draw_set(tmp_path_factory.mktemp("set"), 3, progress=False)
+
+
+def test_a_laboratory_is_always_the_same(tiny):
+    pictures, facts = room.draw_laboratory(0, 2)
+    assert np.array_equal(pictures, tiny[0][2]) and np.array_equal(facts, tiny[1][2])
+    assert not np.array_equal(pictures, tiny[0][1])
+
+
+def test_drawing_continues(tmp_path):
+    pictures, facts = room.draw_set(tmp_path, 2, progress=False)
+    first, again = pictures[0].copy(), pictures[1].copy()
+    pictures[1], facts[1], pictures[0] = 0, 0, 7
+    pictures, _ = room.draw_set(tmp_path, 2, progress=False)
+    assert np.array_equal(pictures[1], again) and not np.array_equal(pictures[0], first)
+
+
+def test_views_depend_on_the_step_alone(tiny):
+    questions = room.Questions(tiny[1])
+    one, same, other = (room.views(step, *tiny, questions, SMALL) for step in (0, 0, 1))
+    assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(one, same))
+    assert not torch.equal(one[0], other[0])
+    assert torch.equal(one[2].bincount(), torch.full((8,), 2))
+
+
+def test_measured_against_a_count():
+    picture, kinds = torch.full((1, 3, 8, 8), 0.25), torch.zeros(1, 8, 8)
+    kinds[:, :4] = 2
+    picture[:, 0, :4] = 0.75
+    plasma, cytoplasm, nucleus = room._measured(picture, kinds)[0].split(5)
+    assert torch.allclose(nucleus[:3], torch.tensor([1.0, -1.0, -1.0]))
+    assert torch.allclose(plasma[:3], torch.tensor([-1.0, -1.0, -1.0]))
+    assert cytoplasm[:4].isnan().all() and torch.isclose(nucleus[4], torch.tensor((0.5**0.5 - 0.4) / 0.25))
+
+
+def test_contrastive_against_a_loop():
+    z, who = torch.randn(6, 5, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 1, 1, 1])
+    unit, total = z / z.norm(dim=1, keepdim=True), 0.0
+    for i in range(6):
+        chance = torch.stack([(unit[i] @ unit[j] / 0.1).exp() for j in range(6) if j != i]).sum().log()
+        total += sum(chance - unit[i] @ unit[j] / 0.1 for j in range(6) if j != i and who[j] == who[i]) / 2
+    assert torch.isclose(room.contrastive(z, who)[0], total / 6, atol=1e-4)
+
+
+def test_look_segmented_leaves_black():
+    pictures, kinds = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.zeros(4, 16, 16)
+    kinds[:, :8] = 2
+    for seed in range(8):
+        assert (room.look_segmented(np.random.default_rng(seed), pictures, kinds) == 0).all(1).any()
+
+
+def test_a_kill_continues(tiny, tmp_path, monkeypatch):
+    whole = room.Pretext()
+    history = room.train(whole, *tiny, SMALL, progress=False)
+    step = room.train_step
+
+    def killed(network, optimiser, number, *rest):
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(network, optimiser, number, *rest)
+
+    monkeypatch.setattr(room, "train_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        room.train(room.Pretext(), *tiny, SMALL, tmp_path / "c.pt", every=2, progress=False)
+    monkeypatch.undo()
+    after = room.Pretext()
+    assert room.train(after, *tiny, SMALL, tmp_path / "c.pt", progress=False) == history
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), after.state_dict().values()))
+    with pytest.raises(InputError, match="other settings"):
+        room.train(room.Pretext(), *tiny, replace(SMALL, rate=0.5), tmp_path / "c.pt", progress=False)
+
+
+def test_export_fits_torchvision(tmp_path):
+    from torchvision.models import alexnet
+
+    network, path = room.Pretext(), tmp_path / "alexnet.safetensors"
+    about = room.export(network, path, SMALL, [])
+    file, plain = WeightFile(path), alexnet(weights=None)
+    load_into(plain, file, "alexnet", skip=tuple(k for k in plain.state_dict() if k.startswith("classifier")))
+    assert torch.equal(plain.features[0].weight, network.features[0].weight.half().float())
+    assert path.stat().st_size < 6_000_000 and about["layer"] == file.metadata["layer"] == "stats"
+    assert set(file.shapes) == {k for k in plain.state_dict() if k.startswith("features")}
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(InputError, match="knows alexnet"):
+        room.pretrain(tmp_path / "x", "resnet18")
+    with pytest.raises(InputError, match="no weights are bundled"):
+        room.card("alexnet", tmp_path)
+    assert not (tmp_path / "x").exists()

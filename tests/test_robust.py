@@ -1,0 +1,194 @@
+"The recipe: its parts against simple oracles, saved and read back, interrupted and given bad input."
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+
+from leuknb.backbones import Backbone, white_normalise
+from leuknb.files import InputError
+from leuknb.robust import FOREIGN, Robust, RobustHead, Unlike, another_camera, camera_copy, foreign, mean_nearest, stretches
+
+SMALL = dict(weights="random", size=64, precision="float32", device="cpu", progress=False)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    "Features of a test stay in its folder."
+    monkeypatch.setenv("LEUKNB_CACHE", str(tmp_path / "cache"))
+
+
+def smear(seed, colour=(150, 60, 170), size=64):
+    "Discs of one colour on bright glass."
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    picture = np.full((size, size, 3), 225.0) + rng.normal(0, 2, (size, size, 3))
+    for cy, cx in rng.uniform(8, size - 8, (6, 2)):
+        picture[(y - cy) ** 2 + (x - cx) ** 2 < 36] = colour
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def images(tmp_path):
+    "Paths and labels of smears of two classes: purple and green cells."
+    paths, labels = [], []
+    for i in range(40):
+        label = "ab"[i % 2]
+        path = tmp_path / f"{i}.png"
+        Image.fromarray(smear(i, (150, 60, 170) if label == "a" else (70, 150, 60))).save(path)
+        paths.append(path)
+        labels.append(label)
+    return np.array(paths), np.array(labels)
+
+
+def features(n=120, d=30, seed=0):
+    "Three classes of Gaussian rows."
+    rng = np.random.default_rng(seed)
+    y = np.repeat(["x", "y", "z"], n // 3)
+    return (rng.normal(size=(n, d)) + 1.5 * np.eye(3, d)[np.repeat(range(3), n // 3)]).astype(np.float32), y
+
+
+@pytest.mark.parametrize("lamp", [(1, 1, 1), (0.9, 0.8, 0.6), (0.5, 0.5, 0.5)])
+def test_white_is_white_under_any_lamp(lamp):
+    picture = white_normalise(np.rint(smear(0) * lamp).astype(np.uint8))
+    assert np.median(picture.reshape(-1, 3), axis=0) == pytest.approx([240] * 3, abs=6)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_white_of_one_even_picture(level):
+    assert len(np.unique(white_normalise(np.full((9, 7, 3), level, np.uint8)))) == 1
+
+
+def test_a_copy_depends_on_the_picture_and_the_number_alone():
+    one, other = smear(1), smear(2)
+    assert np.array_equal(camera_copy(one, 3), camera_copy(one.copy(), 3))
+    assert not np.array_equal(camera_copy(one, 3), camera_copy(one, 4))
+    assert camera_copy(other, 3).shape == other.shape and camera_copy(other, 3).dtype == np.uint8
+
+
+def test_no_change_asked_for_is_a_turned_picture():
+    picture = smear(3)
+    same = another_camera(picture, np.random.default_rng(0), gain=0, exposure=0, tone=0, grey=0, blur=0)
+    turned = [np.rot90(picture, k)[:, ::step] for k in range(4) for step in (1, -1)]
+    assert any(np.array_equal(same, t) for t in turned)
+
+
+def test_probabilities_are_the_mean_of_all_heads():
+    X, y = features()
+    head = RobustHead().fit(X[::2], y[::2], copies=[X[::2] + 0.1])
+    every = sum(one.predict_proba(X) for one in head.heads_.values()) / 3
+    assert np.allclose(head.predict_proba(X), every) and (head.predict(X) == head.classes_[every.argmax(1)]).all()
+    assert head.heads_["svm-copies"].n_training_ == head.heads_["lda-copies"].n_training_ == 2 * head.heads_["lda"].n_training_ == len(head.training_)
+    assert 0.5 < head.best_score_ <= 1 and clone(head).get_params() == head.get_params()
+
+
+def test_saved_and_read_back_without_pickle(tmp_path):
+    X, y = features()
+    head = RobustHead().fit(X, y)
+    head.save(tmp_path / "head")
+    again = RobustHead.load(tmp_path / "head", head.training_)
+    assert np.array_equal(again.predict_proba(X), head.predict_proba(X)) and again.best_score_ == head.best_score_
+    with pytest.raises(InputError, match="other training features"):
+        RobustHead.load(tmp_path / "head", head.training_ + 1)
+    with pytest.raises(InputError, match="no such file"):
+        RobustHead.load(tmp_path / "nothing", head.training_)
+
+
+def test_the_recipe_reads_smears_under_another_lamp(images, tmp_path):
+    paths, y = images
+    model = Robust(copies=1, **SMALL).fit(paths[:28], y[:28])
+    assert model.score(paths[28:], y[28:]) == 1 and model.predict_proba(paths[28:]).shape == (12, 2)
+    for i, path in enumerate(paths[28:]):
+        Image.fromarray(np.rint(np.asarray(Image.open(path)) * [1, 0.85, 0.7]).astype(np.uint8)).save(tmp_path / f"warm-{i}.png")
+    assert model.score([tmp_path / f"warm-{i}.png" for i in range(12)], y[28:]) == 1
+    again = Robust(copies=1, **SMALL).fit(paths[:28], y[:28])
+    assert np.array_equal(again.predict_proba(paths), model.predict_proba(paths))
+
+
+def test_features_of_copies_are_kept_so_that_work_continues(images, monkeypatch):
+    paths, y = images
+    one = Robust(copies=1, **SMALL).fit(paths, y)
+    monkeypatch.setattr(Backbone, "_compute", lambda self, todo: iter(()) if not todo else pytest.fail("computed again"))
+    two = Robust(copies=1, **SMALL).fit(paths, y)
+    assert np.array_equal(one.pipeline_[-1].training_, two.pipeline_[-1].training_)
+
+
+@pytest.mark.parametrize("wrong, message", [(dict(copies=-1), "choose 0 to 9"), (dict(copies=10), "choose 0 to 9"),
+                                            (dict(name="alexnot"), "not a classifier")])
+def test_impossible_recipes(images, wrong, message):
+    with pytest.raises(InputError, match=message):
+        Robust(**SMALL | wrong).fit(*images)
+
+
+def test_one_class_and_no_images(images):
+    with pytest.raises(InputError, match="at least two"):
+        Robust(copies=0, **SMALL).fit(images[0][::2], images[1][::2])
+    with pytest.raises(InputError, match="empty"):
+        Robust(copies=0, **SMALL).fit([], [])
+
+
+def test_nearest_rows_by_another_hand():
+    X, _ = features()
+    theirs = NearestNeighbors(n_neighbors=5).fit(X[:90]).kneighbors(X[90:])[0].mean(axis=1)
+    assert mean_nearest(X[90:], X[:90], 5) == pytest.approx(theirs, rel=1e-4)
+    assert len(mean_nearest(X[:2], X[:1], 5)) == 2
+
+
+def test_stretches_lie_within_classes():
+    assert stretches(6, 3).tolist() == [0, 0, 1, 1, 2, 2]
+    assert stretches(6, 2, ["a", "b", "a", "b", "a", "a"]).tolist() == [0, 0, 0, 1, 1, 1]
+
+
+def test_unlike_is_a_share_of_held_out_rows():
+    X, y = features(600, seed=1)
+    score = Unlike().fit(X[::2], y[::2]).score_samples
+    usual = score(X[1::2])
+    assert 0.4 < usual.mean() < 0.6 and (usual > 0.99).mean() < 0.05
+    assert (score(X[:5] + 40) == 1).all()
+
+
+def test_unlike_with_few_rows():
+    assert Unlike().fit(np.ones((3, 4)), ["a", "a", "b"]).score_samples(np.zeros((1, 4))).shape == (1,)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_pictures_stand_out(kind, images, tmp_path):
+    picture = foreign(kind, 1)
+    assert picture.shape == (224, 224, 3) and picture.dtype == np.uint8 and np.array_equal(picture, foreign(kind, 1))
+    paths, y = images
+    for i in range(3):
+        Image.fromarray(foreign(kind, i, 64)).save(tmp_path / f"f{i}.png")
+    backbone = Robust(**SMALL).backbone()
+    warning = Unlike().fit(backbone.transform(paths[:30]), y[:30])
+    own, strange = (warning.distance(backbone.transform(p)) for p in (paths[30:], [tmp_path / f"f{i}.png" for i in range(3)]))
+    assert roc_auc_score([0] * 10 + [1] * 3, np.r_[own, strange]) > 0.8
+
+
+def test_an_unknown_kind_of_foreign_picture():
+    with pytest.raises(InputError, match="choose from black frame"):
+        foreign("cat")
+
+
+def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
+    from leuknb.results import Run, pipeline, predict, reproduce, training
+    from leuknb.synth import make_smears
+    smears = make_smears(tmp_path / "smears", images=48, patients=12, size=64, seed=1, progress=False)
+    run = reproduce(smears, tmp_path / "run", backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "random"},
+                    size=64, progress=False)
+    held_out = run.predictions
+    paths = run.catalogue[run.catalogue["variant"] == "original"].set_index("image")["path"]
+    Image.fromarray(foreign("noise")).save(tmp_path / "noise.png")
+    said = predict(run, [*paths[held_out["image"]], tmp_path / "noise.png"], progress=False)
+    assert said.columns[-1] == "unlike" and said["unlike"].between(0, 1).all() and said["unlike"].iloc[-1] == 1
+    assert (said["predicted"].iloc[:-1].to_numpy() == held_out["predicted"].to_numpy()).all()
+    assert np.allclose(said.filter(like="p_").iloc[:-1], held_out.filter(like="p_"), atol=2e-6)
+    images, features = training(Run(run.path), "alexnet", "original")
+    assert len(images) == len(features) and np.allclose(pipeline(run, progress=False)[0].transform(paths[images]), features)
+    with pytest.raises(InputError, match="brings its own preprocessing"):
+        reproduce(smears, tmp_path / "other", backbones=("alexnet",), heads=("robust",), weights={"": "random"}, preprocess="white", progress=False)
+
+
+def test_an_unknown_head():
+    with pytest.raises(InputError, match="choose from lda, lda-copies, svm-copies"):
+        RobustHead(heads=("svm",)).fit(*features())

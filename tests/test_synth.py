@@ -1,0 +1,178 @@
+"""The generator: what it promises about truth, independence, determinism and files."""
+import errno
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from leuknb import synth
+from leuknb.data import catalogue, split
+from leuknb.files import InputError, digest
+from leuknb.synth import CLASSES, SIGNATURES, Cells, Patient, draw, draw_patient, make_smears, smear
+
+
+def content(folder):
+    "Digest of every file of a folder."
+    return {str(p.relative_to(folder)): digest(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_smears(tmp_path_factory.mktemp("made") / "smears", images=40, patients=12, size=96, duplicates=5, seed=2,
+                       scale_bar="class", workers=1, progress=False)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), label=st.sampled_from(CLASSES), size=st.integers(64, 180))
+def test_the_truth_describes_the_picture(seed, label, size):
+    one = smear(seed, label, size)
+    assert one.image.shape == (size, size, 3) and one.image.dtype == np.uint8
+    assert set(np.unique(one.mask)) - {0} == set(one.cells["cell"])
+    assert (np.bincount(one.mask.ravel(), minlength=len(one.cells) + 1)[1:] == one.cells["area"]).all()
+    assert ((one.nuclei == 0) | (one.nuclei == one.mask)).all()
+    assert all(np.isfinite(v) for v in one.targets.values())
+
+
+def test_masks_agree_with_the_table():
+    "Whole cells cover pi r² pixels, and the nucleus its share of them."
+    rows = []
+    for seed in range(12):
+        one = smear(seed, "Pre", 224)
+        inner = one.cells[one.cells["x"].between(25, 199) & one.cells["y"].between(25, 199) & (one.cells["kind"] == "Pre")]
+        nucleus = np.bincount(one.nuclei.ravel(), minlength=len(one.cells) + 1)
+        rows += [(r.area / (np.pi * r.radius**2), nucleus[r.cell] / r.area / r.nc_ratio) for r in inner.itertuples()]
+    whole = np.median(rows, axis=0)
+    assert np.allclose(whole, 1, atol=0.06), whole
+
+
+def test_a_larger_count_is_more_cells():
+    mean = lambda n: np.mean([len(smear(k, "Early", 160, cells=dict(count=n)).cells) for k in range(10)])
+    assert mean(3) < mean(8) < mean(20)
+
+
+def test_no_cells_at_all():
+    one = draw(0, Patient(cells=Cells(count=0), others={}), 96)
+    assert one.mask.max() == 0 and len(one.cells) == 0 and np.isnan(one.targets["radius"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_without_a_leak_the_stain_does_not_know_the_class(seed):
+    people = [draw_patient(seed, label, 0) for label in CLASSES]
+    assert len({p.stain for p in people}) == len({p.camera for p in people}) == 1
+    assert len({p.cells for p in people}) == 4
+
+
+def test_with_a_full_leak_the_stain_names_the_class():
+    numbers = lambda stain, camera: np.log([*stain.nucleus, *stain.red, *camera.white])
+    typical = {label: numbers(*SIGNATURES[label]) for label in CLASSES}
+    for k in range(100):
+        label = CLASSES[k % 4]
+        p = draw_patient([5, k], label, 1)
+        assert label == min(typical, key=lambda c: np.abs(typical[c] - numbers(p.stain, p.camera)).sum())
+
+
+def test_a_knob_of_light_leaves_the_cells_in_place():
+    a, b = smear(4, "Pro", 128), smear(4, "Pro", 128, stain=dict(red=(0.1, 0.5, 0.4)), camera=dict(white=(0.8, 1, 0.9), noise=0.05))
+    assert (a.mask == b.mask).all() and not (a.image == b.image).all()
+
+
+def test_blur_noise_and_white_do_what_they_say():
+    glass = Patient(cells=Cells(count=0), others={}, red=replace(synth.Red(), cover=0))
+    camera = replace(glass.camera, vignette=0, sharpen=0, noise=0.02, white=(0.5, 0.6, 0.7), gamma=1)
+    picture = draw(1, replace(glass, camera=camera), 128).image / 255
+    assert np.allclose(picture.mean((0, 1)), (0.5, 0.6, 0.7), atol=0.005)
+    assert np.allclose(picture.std((0, 1)), 0.02, atol=0.002)
+
+
+def test_same_seed_same_files_whatever_the_workers(folder, tmp_path):
+    again = make_smears(tmp_path / "two", images=40, patients=12, size=96, duplicates=5, seed=2, scale_bar="class", workers=2, progress=False)
+    assert content(again) == content(folder)
+    other = make_smears(tmp_path / "other", images=40, patients=12, size=96, duplicates=5, seed=3, scale_bar="class", workers=1, progress=False)
+    same = {name for name, value in content(other).items() if value == content(folder).get(name)}
+    assert not any(name.startswith("Original") for name in same)
+
+
+def test_a_set_has_the_public_layout_and_the_truth(folder):
+    truth, cells = pd.read_csv(folder / "truth.csv", keep_default_na=False), pd.read_csv(folder / "cells.csv")
+    assert len(truth) == 45 and truth["patient"].nunique() == 12 and set(cells["image"]) <= set(truth["image"])
+    assert truth.groupby("patient")["label"].nunique().max() == 1
+    for row in truth.itertuples():
+        mask = np.asarray(Image.open(folder / "masks" / f"{row.image}.png"))
+        assert len(set(np.unique(mask)) - {0}) == row.cells == (cells["image"] == row.image).sum()
+        for part in ("Original", "Segmented"):
+            with Image.open(folder / part / f"{row.image}.jpg") as picture:
+                assert picture.size == (96, 96) and picture.mode == "RGB" and picture.format == "JPEG"
+
+
+def test_the_catalogue_reads_it_and_keeps_patients_together(folder):
+    cat = catalogue(folder / "catalogue.csv")
+    assert cat["group"].nunique() == 12 and len(cat) == 90
+    sides = split(cat, "group", seed=1).merge(cat[["image", "group"]].drop_duplicates(), on="image")
+    assert sides.groupby("group")["split"].nunique().max() == 1
+    assert len(catalogue(folder)) == 90, "and as a plain folder"
+
+
+def test_planted_copies_are_copies(folder):
+    truth = pd.read_csv(folder / "truth.csv", keep_default_na=False)
+    copies = truth[truth["copy_of"] != ""]
+    assert len(copies) == 5
+    pixels = lambda name: np.asarray(Image.open(folder / "Original" / f"{name}.jpg"), dtype=float)
+    gaps = [np.abs(pixels(r.image) - pixels(r.copy_of)).mean() for r in copies.itertuples()]
+    assert sorted(g == 0 for g in gaps) == [False, False, True, True, True]
+    same = [np.corrcoef(pixels(r.image).ravel(), pixels(r.copy_of).ravel())[0, 1] for r in copies.itertuples()]
+    assert min(same) > 0.97
+
+
+def test_scale_bars_tell_the_class_where_asked(folder):
+    truth = pd.read_csv(folder / "truth.csv")
+    assert truth.groupby("label")["scale_bar"].agg(set).to_dict() == {label: {k} for k, label in enumerate(CLASSES)}
+    plain, bar = smear(1, "Pre", 224), smear(1, "Pre", 224, scale_bar=2)
+    changed = np.argwhere((plain.image != bar.image).any(-1))
+    assert len(changed) and changed.min(0)[0] > 200 and changed.min(0)[1] > 150
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (dict(patients=3), "at least 4"), (dict(images=20, patients=12), "too few for 12 patients"), (dict(stain_leak=-0.1), "between 0 and 1"),
+    (dict(stain_leak=float("nan")), "between 0 and 1"), (dict(size=32), "between 64 and 2048"), (dict(scale_bar="blue"), "must be one of"),
+    (dict(duplicates=1000), "duplicates=1000"), (dict(images=0), "images=0"),
+])
+def test_impossible_settings_write_nothing(tmp_path, wrong, message):
+    with pytest.raises(InputError, match=message):
+        make_smears(tmp_path / "x", progress=False, **wrong)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(InputError, match="already holds something"):
+        make_smears(tmp_path, images=16, patients=4, size=64, progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_full_disk_or_ctrl_c_leaves_nothing(tmp_path, monkeypatch, error):
+    written = []
+
+    def fails(path, data, write=Path.write_bytes):
+        written.append(path)
+        if len(written) > 3:
+            raise error
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    kind, message = (InputError, "No space left on device.*nothing was left") if isinstance(error, OSError) else (KeyboardInterrupt, None)
+    with pytest.raises(kind, match=message):
+        make_smears(tmp_path / "x", images=16, patients=4, size=64, workers=1, progress=False)
+    assert len(written) > 3 and not any(tmp_path.iterdir())
+
+
+def test_an_unwritable_place_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file"):
+        make_smears(tmp_path / "file" / "x", images=16, patients=4, size=64, progress=False)

@@ -1,0 +1,108 @@
+"""Measure the tables of README.md on a folder with the real images.
+
+    python tools/measure.py DIR [--seeds 1,2,3,4,5] [--splits paper,group,blocks] [--weights random] [--colour]
+
+Each seed and split is a run of its own, so an interrupted measurement continues. Writes nbs/measured/WEIGHTS-BACKBONES.csv, a row
+per split, weights, backbone, head and variant: mean over the seeds of accuracy and Benign recall, with the 95 % Wilson
+interval that one test set of that size allows, and the lowest and highest seed.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from leuknb.files import read_image
+from leuknb.heads import SVMHead
+from leuknb.metrics import wilson
+from leuknb.results import fit_cell, reproduce
+
+ROOT = Path(__file__).resolve().parent.parent
+CELL = ["split", "weights", "backbone", "head", "variant"]
+
+
+def histogram(path):
+    "96 numbers: the shares of 32 levels in red, green and blue."
+    rgb = np.asarray(read_image(path))
+    return np.concatenate([np.bincount(rgb[..., c].ravel() >> 3, minlength=32) for c in range(3)]) / rgb[..., 0].size
+
+
+def colour_rows(run, histograms):
+    "Predictions of an SVM on the colour histograms, with a run's split."
+    rows = []
+    for variant, sub in run.catalogue.groupby("variant", sort=False):
+        X = np.array([histograms[p] for p in sub["path"]], dtype=np.float32)
+        names = {"backbone": "colour", "weights": "none", "head": "svm"}
+        rows.append(fit_cell(lambda: SVMHead(scale="standard"), X, sub, run.split, names)[0])
+    return pd.concat(rows)
+
+
+def one_run(p, split, weights, seed):
+    "Accuracy and Benign recall of each model in a predictions table."
+    right = p.assign(right=p["true"] == p["predicted"], benign=p["true"] == "Benign")
+    groups = right.groupby(["backbone", "head", "variant"], sort=False)
+    table = pd.DataFrame({
+        "n": groups["image"].nunique(), "accuracy": groups["right"].mean(),
+        "n_benign": groups["benign"].sum(),
+        "benign": groups.apply(lambda g: g.loc[g["benign"], "right"].mean()),
+    }).reset_index()
+    return table.assign(split=split, weights=np.where(table["backbone"] == "colour", "none", weights), seed=seed)
+
+
+def summary(rows):
+    "Mean over seeds, its range, and the interval of one test set."
+    groups = rows.groupby(CELL, sort=False)
+    table = groups[["n", "accuracy", "n_benign", "benign"]].mean()
+    table["lowest"], table["highest"] = groups["accuracy"].min(), groups["accuracy"].max()
+    for name, n in (("accuracy", "n"), ("benign", "n_benign")):
+        low, high = wilson((table[name] * table[n]).to_numpy(), table[n].to_numpy())
+        table[f"{name}_low"], table[f"{name}_high"] = np.asarray(low), np.asarray(high)
+    return table.assign(seeds=groups["seed"].nunique()).reset_index()[[*CELL, "seeds", *table.columns]]
+
+
+def write(table, path):
+    "The table, with the rows of other splits and heads that were measured before."
+    if path.exists():
+        old = pd.read_csv(path, keep_default_na=False)
+        again = old.merge(table[CELL], how="left", indicator=True)["_merge"].eq("both").to_numpy()
+        table = pd.concat([old[~again], table], ignore_index=True)
+    path.parent.mkdir(exist_ok=True)
+    table.round(6).to_csv(path, index=False, lineterminator="\n")
+
+
+def main():
+    "Run what is missing, then write the table."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data")
+    p.add_argument("--seeds", default="1,2,3,4,5")
+    p.add_argument("--splits", default="paper,group,blocks")
+    p.add_argument("--weights", default="random")
+    p.add_argument("--backbones", default="alexnet,vgg19")
+    p.add_argument("--heads", default="svm,knn,softmax")
+    p.add_argument("--features", default="frozen", help="frozen or fine-tuned")
+    p.add_argument("--unfreeze", help="what fine-tuning trains")
+    p.add_argument("--colour", action="store_true", help="also measure the colour histogram")
+    p.add_argument("--runs", default=str(ROOT / "runs" / "measured"))
+    args = p.parse_args()
+    rows, histograms, backbones = [], {}, args.backbones.split(",")
+    name = Path(args.weights).stem + ("-tuned" if "fine-tuned" in (args.features, args.heads) else "")
+    path = ROOT / "nbs" / "measured" / f"{name}-{'-'.join(backbones)}.csv"
+    for number, seed in enumerate(map(int, args.seeds.split(","))):
+        for split in args.splits.split(","):
+            if split == "blocks" and number and args.weights != "random":
+                continue  # nothing is random there
+            out = Path(args.runs) / f"{name}-{split}-{seed}"
+            run = reproduce(args.data, out, weights={"": args.weights}, split=split, seed=seed, backbones=tuple(backbones),
+                            heads=tuple(args.heads.split(",")), features=args.features, unfreeze=args.unfreeze, audit=False)
+            if args.colour:
+                for picture in set(run.catalogue["path"]) - set(histograms):
+                    histograms[picture] = histogram(picture)
+                rows.append(one_run(colour_rows(run, histograms), split, args.weights, seed))
+            rows.append(one_run(run.predictions, split, run.predictions["weights"].iloc[0], seed))
+            table = summary(pd.concat(rows))
+            write(table, path)
+            print(table.to_string(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

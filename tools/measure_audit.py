@@ -1,0 +1,141 @@
+"""Measure the audit's tables on a folder with the real images, and its false alarms on generated smears.
+
+    python tools/measure_audit.py shortcuts DIR     audit-shortcuts.csv, audit-leaks.csv, audit-masks.csv
+    python tools/measure_audit.py splits DIR        audit-splits.csv
+    python tools/measure_audit.py shifts DIR        audit-shifts.csv, audit-black.csv
+    python tools/measure_audit.py oracle            audit-oracle.csv
+
+Each writes into nbs/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole picture at 448
+pixels. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
+"""
+import argparse
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from sklearn.pipeline import make_pipeline
+
+from leuknb import shortcuts as sc
+from leuknb.backbones import Backbone
+from leuknb.data import catalogue, split
+from leuknb.files import atomic
+from leuknb.heads import SVMHead
+from leuknb.synth import make_smears
+
+ROOT = Path(__file__).resolve().parent.parent
+MEASURED, PIECES = ROOT / "nbs" / "measured", ROOT / "runs" / "audit"
+MODEL = "AlexNet + SVM"
+
+
+def save(table, path):
+    "A table as CSV, whole or not at all."
+    with atomic(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def piece(name, make):
+    "A table that is made once."
+    path = PIECES / f"{name}.csv"
+    if not path.exists():
+        save(make(), path)
+    return pd.read_csv(path, keep_default_na=False, na_values=["nan"])
+
+
+def backbone(**options):
+    "The features of the model."
+    return Backbone("alexnet", weights="synth", size=448, crop=False, **options)
+
+
+def model_input(cat, variant="original"):
+    "Rows, features and head of the model."
+    rows = sc.one_variant(cat, variant)
+    return rows, backbone().transform(rows["path"].tolist()), lambda: SVMHead(scale="standard", C=(10, 100), calibrate=False)
+
+
+def shortcuts(cat):
+    "Every shortcut and the model, on three kinds of split."
+    features, (rows, inputs, make) = sc.table_features(cat), model_input(cat)
+    tables = []
+    for scheme in ("paper", "group", "blocks"):
+        def table(scheme=scheme):
+            parts = split(cat, scheme)
+            models = {MODEL: sc.held_out_marks(make, inputs, rows, parts)}
+            return sc.shortcut_table(cat, parts, models, features).assign(split=scheme)
+        tables.append(piece(f"shortcuts-{scheme}", table))
+    save(pd.concat(tables), MEASURED / "audit-shortcuts.csv")
+    parts = split(cat, "paper")
+    save(sc.leak_table(cat, parts, sc.leak_pairs(cat, parts)), MEASURED / "audit-leaks.csv")
+    save(sc.mask_table(sc.kept_shares(cat)), MEASURED / "audit-masks.csv")
+
+
+def splits(cat):
+    "Two shortcuts and the model under stricter and stricter splits."
+    features = sc.table_features(cat, ["colour histogram", "background colour"])
+    models = {n: (*f, sc.shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
+    found, _ = sc.scheme_splits(cat)
+    tables = [piece(f"splits-{n}", lambda n=n, m=m: sc.scheme_table(cat, {n: m}, found)) for n, m in models.items()]
+    save(pd.concat(tables), MEASURED / "audit-splits.csv")
+
+
+def shifts(cat, images):
+    "The model and a colour histogram, fitted on the paper's kind of split, under every shift."
+    rows = sc.one_variant(cat, "original")
+    train, test = next(sc.folds_of(rows, split(cat, "paper")))
+    held, fitted = rows.iloc[test], {}
+    held = held.sample(min(images, len(held)), random_state=0)
+    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", sc.ShortcutFeatures(), sc.shortcut_head())):
+        last.fit(first.transform(rows["path"].tolist())[train], rows["label"].astype(str).to_numpy()[train])
+        fitted[name] = make_pipeline(first, last)
+    tables = [piece(f"shifts-{s}-{images}", lambda s=s: sc.shift_table(fitted, held, strengths=(s,))) for s in sc.STRENGTHS]
+    save(pd.concat(tables).drop_duplicates(["model", "family", "strength"]), MEASURED / "audit-shifts.csv")
+    masked, inputs, _ = model_input(cat, "segmented")
+    head = SVMHead(scale="standard", C=(10, 100)).fit(inputs[train], masked["label"].astype(str).to_numpy()[train])
+    save(sc.black_answers({f"{MODEL}, segmented": make_pipeline(backbone(), head)}), MEASURED / "audit-black.csv")
+
+
+def planted(seed, leak, bar):
+    "What the audit finds in one generated folder, split by patient, where stain and scale bar tell the class, or do not."
+    with tempfile.TemporaryDirectory() as folder:
+        out = make_smears(Path(folder) / "smears", images=240, patients=24, stain_leak=leak, scale_bar=bar, seed=seed, duplicates=12,
+                          progress=False)
+        cat = catalogue(out / "catalogue.csv")
+        table = sc.shortcut_table(cat, split(cat, "group-kfold"), features=sc.table_features(cat, cache=False, progress=False), progress=False)
+        flat = catalogue(out / "Original")
+        pairs = sc.leak_pairs(flat, split(flat, "kfold"))
+        truth = pd.read_csv(out / "truth.csv", keep_default_na=False)
+    copies = truth[truth["copy_of"] != ""][["image", "copy_of"]].itertuples(index=False)
+    side = split(flat, "kfold").query("split == 'test'").set_index("image")["fold"]
+    apart = {frozenset(c) for c in copies if side[c[0]] != side[c[1]]}
+    named = {frozenset(p) for p in pairs[["test", "train"]].itertuples(index=False)}
+    return table.assign(seed=seed, stain_leak=leak, scale_bar=bar, copies_apart=len(apart), copies_found=len(apart & named),
+                        others_named=len(named - apart))
+
+
+def oracle(seeds):
+    "How often each shortcut is reported where it was planted, and where it was not."
+    jobs = [(seed, *plant) for seed in range(seeds) for plant in ((0, "same"), (1, "same"), (0, "class"))]
+    runs = pd.concat([piece("oracle-" + "-".join(map(str, j)), lambda j=j: planted(*j)) for j in jobs])
+    runs = runs[runs["kind"] == "shortcut"].assign(found=lambda t: t["found"].astype(str) == "True")
+    groups = runs.groupby(["stain_leak", "scale_bar", "name"], sort=False)
+    table = groups.agg(runs=("seed", "nunique"), accuracy=("accuracy", "mean"), found=("found", "sum")).reset_index()
+    copies = runs.drop_duplicates(["seed", "stain_leak", "scale_bar"]).groupby(["stain_leak", "scale_bar"], sort=False)
+    copies = copies[["copies_apart", "copies_found", "others_named"]].sum().reset_index()
+    save(table.merge(copies), MEASURED / "audit-oracle.csv")
+
+
+def main():
+    "Measure one part."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("part", choices=("shortcuts", "splits", "shifts", "oracle"))
+    p.add_argument("data", nargs="?", help="folder with the real images")
+    p.add_argument("--images", type=int, default=400, help="test images to shift (default: %(default)s)")
+    p.add_argument("--seeds", type=int, default=20, help="of the oracle (default: %(default)s)")
+    args = p.parse_args()
+    if args.part == "oracle":
+        return oracle(args.seeds)
+    cat = catalogue(args.data)
+    return {"shortcuts": shortcuts, "splits": splits}[args.part](cat) if args.part != "shifts" else shifts(cat, args.images)
+
+
+if __name__ == "__main__":
+    main()
