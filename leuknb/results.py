@@ -8,10 +8,11 @@ __all__ = ['OVER_PATHS', 'SHOWN', 'DISCLAIMER', 'IMAGE_ENDINGS', 'SPLIT_WORDS', 
            'demo_smears', 'default_weights', 'start_run', 'weight_facts', 'cell_name', 'store_features', 'store_model',
            'store_network', 'store_robust', 'describe', 'fold_backbone', 'inner_blocks', 'run_cells', 'shown_weights',
            'write_predictions', 'run_grid', 'compare', 'published_accuracy', 'title', 'percent', 'comparison_cells',
-           'comparison_text', 'Run', 'model_row', 'training', 'stored_features', 'pipeline', 'stored_network',
-           'collect_images', 'predict', 'unlikeness', 'plot_comparison', 'save_figure', 'write_figures', 'embedded',
-           'class_table', 'write_report', 'model_names', 'audit_run', 'audit_folder', 'first_model', 'free_folder',
-           'finish', 'brief_audit', 'machine', 'few', 'check_inner', 'prepare', 'reproduce']
+           'comparison_text', 'Run', 'stored_models', 'model_row', 'training', 'stored_features', 'pipeline',
+           'stored_network', 'collect_images', 'predict', 'unlikeness', 'plot_comparison', 'save_figure',
+           'write_figures', 'embedded', 'class_table', 'write_report', 'model_names', 'audit_run', 'audit_folder',
+           'first_model', 'free_folder', 'finish', 'brief_audit', 'machine', 'few', 'check_inner', 'prepare',
+           'reproduce']
 
 # %% ../nbs/70_results.ipynb #f6b5fc37
 import base64
@@ -576,14 +577,21 @@ def _tuple(value):
     return tuple(value) if isinstance(value, list) else value
 
 # %% ../nbs/70_results.ipynb #e2d60c2d
+def stored_models(
+    run: Run,
+) -> pd.DataFrame:
+    "The models of a run; `InputError` where none are kept."
+    if run.models.empty:
+        raise InputError(f"{run.path}: no stored models; run `leuknb reproduce` again with the same choices")
+    return run.models
+
+
 def model_row(
     run: Run,
     model: str | None = None,  # backbone/head/variant; None: the best by inner validation
 ) -> pd.Series:
     "The stored model that was asked for."
-    models = run.models
-    if models.empty:
-        raise InputError(f"{run.path}: no stored models; run `leuknb reproduce` again with the same choices")
+    models = stored_models(run)
     if model is None:
         whole = models[models["variant"] == "original"]
         pool = whole if len(whole) else models
@@ -600,7 +608,7 @@ def training(
     variant: str,
 ) -> tuple[list[str], np.ndarray]:  # image ids, (n_train, n_features) float32
     "The images that the stored models of one backbone and variant were fitted on, with their features."
-    names = run.models.query("backbone == @backbone and variant == @variant")["features"].dropna()
+    names = stored_models(run).query("backbone == @backbone and variant == @variant")["features"].dropna()
     shared = f"{backbone}-{variant}.npy"
     if names.empty:
         raise InputError(f"{run.path}: no model on features of {backbone}, {variant}; choose one of the heads svm, knn, softmax, too")

@@ -258,7 +258,7 @@ def test_every_filter_answer_shows_its_count(explorer):
 
 def test_without_models_the_pictures_are_still_there(explorer):
     explorer.worker.wait()
-    assert ".npy: missing; run `leuknb reproduce` again" in explorer.detail.near.value
+    assert "no stored models; run `leuknb reproduce` again" in explorer.detail.near.value
     explorer.detail.model.value = explorer.pred.models.index(("alexnet", "svm", "original"))
     explorer.worker.wait()
     assert "No attribution: " in explorer.detail.viewer.note and "no stored models" in explorer.detail.viewer.note

@@ -125,7 +125,7 @@ def test_two_classes_without_published_numbers(tmp_path):
     run = reproduce(tmp_path / "pets", tmp_path / "run", backbones=("alexnet",), weights={"": "random"}, progress=False)
     assert run.comparison["published"].isna().all() and run.classes == ["cats", "dogs"]
     said = predict(run, [tmp_path / "pets" / "dogs"], progress=False)
-    assert list(said.columns) == ["image", "predicted", "p_cats", "p_dogs"] and (said["predicted"] == "dogs").mean() > 0.9
+    assert list(said.columns) == ["image", "predicted", "p_cats", "p_dogs", "unlike"] and (said["predicted"] == "dogs").mean() > 0.9
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -200,7 +200,7 @@ def test_predict_csv_json_models_and_mistakes(smears, made, tmp_path, capsys):
     image = str(files(smears / "Original" / "Pre")[0])
     assert main(["predict", str(run), image]) == 0
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[0] == "image,predicted,p_Benign,p_Early,p_Pre,p_Pro"
+    assert captured.out.splitlines()[0] == "image,predicted,p_Benign,p_Early,p_Pre,p_Pro,unlike"
     assert captured.out.splitlines()[1].startswith(image) and "original" in captured.err
     assert main(["predict", str(run), str(smears / "Segmented" / "Pre"), "--model", "alexnet/knn/segmented", "--format", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(files(smears / "Segmented" / "Pre"))
