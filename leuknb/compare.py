@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from .files import InputError
-from .metrics import Intervals, classes_of, confusion, held_out, measure, wilson
+from .metrics import Intervals, accuracy_interval, classes_of, confusion, held_out, measure, wilson
 
 # %% ../nbs/52_compare.ipynb #187f218c
 def paired(
@@ -304,14 +304,18 @@ def reliability(
     bins: int = 10,  # of equal width between 0 and 1
     of: str = "predicted",  # the predicted class, or one class
     confidence: float = 0.95,  # of the intervals
+    groups=None,  # mapping image -> group, for the intervals
 ) -> pd.DataFrame:  # index bin; columns n, said (mean probability), right (share), low, high
-    "How often is the model right where it is so sure? Wilson intervals count distinct images."
+    "How often is the model right where it is so sure? Wilson intervals count distinct images, or as many as the groups amount to."
     rows = one_model(predictions)
     said, right = _sureness(rows, of)
     index = np.minimum((said * bins).astype(int), bins - 1)
     table = pd.DataFrame({"image": rows["image"].to_numpy(), "said": said, "right": right}).groupby(index)
     table = table.agg(n=("image", "nunique"), said=("said", "mean"), right=("right", "mean")).rename_axis("bin")
     low, high = wilson(table["right"] * table["n"], table["n"], confidence)
+    if groups is not None:
+        units = unit_codes(rows["image"], groups)
+        low, high = zip(*[accuracy_interval(right[index == b], units[index == b], confidence)[1:] for b in table.index])
     return Intervals(table.assign(low=low, high=high))
 
 # %% ../nbs/52_compare.ipynb #cb7f881b
@@ -509,6 +513,8 @@ def choose_threshold(
     "The highest threshold that reaches the sensitivity, or the one with the least cost; `InputError` unless one is asked for."
     if (sensitivity is None) == (cost is None):
         raise InputError("say either sensitivity= or cost=(missed, false alarm)")
+    if not (0 < sensitivity <= 1 if cost is None else len(cost) == 2 and min(cost) >= 0 and max(cost) > 0):
+        raise InputError("a sensitivity lies above 0 and up to 1; a cost is a pair of numbers from 0, such as (20, 1)")
     malignant, score = np.asarray(malignant, dtype=bool), np.asarray(score, dtype=float)
     candidates = np.unique(score)[::-1]
     found = np.searchsorted(np.sort(-score[malignant]), -candidates, side="right")
@@ -536,20 +542,19 @@ def screen(
             used.append(choose_threshold(table["malignant"].iloc[fit], table["score"].iloc[fit], sensitivity, cost))
             called[use] = table["score"].iloc[use] >= used[-1]
         predicted = (part["predicted"] != negative).to_numpy()
-        rows.append((*model, "as predicted", np.nan, *_both_sides(table, predicted, confidence)))
+        rows.append((*model, "as predicted", np.nan, *_both_sides(table, predicted, groups, confidence)))
         rule = f"sensitivity {sensitivity:g}" if cost is None else f"cost {cost[0]:g}:{cost[1]:g}"
-        rows.append((*model, rule, np.mean(used), *_both_sides(table, called, confidence)))
+        rows.append((*model, rule, np.mean(used), *_both_sides(table, called, groups, confidence)))
     names = ["sensitivity", "sensitivity_low", "sensitivity_high", "specificity", "specificity_low", "specificity_high"]
     return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names])
 
 
-def _both_sides(table, called, confidence):
-    "Sensitivity and specificity with Wilson intervals; n is the number of distinct images."
-    ends = []
+def _both_sides(table, called, groups, confidence):
+    "Sensitivity and specificity with intervals that know about repeats of an image, and about groups."
+    ends, units = [], unit_codes(table["image"], groups)
     for side in (True, False):
         rows = (table["malignant"] == side).to_numpy()
-        n, share = table["image"][rows].nunique(), (called[rows] == side).mean()
-        ends += [share, *wilson(share * n, n, confidence)]
+        ends += accuracy_interval(called[rows] == side, units[rows], confidence)
     return ends
 
 # %% ../nbs/52_compare.ipynb #b10a47a8

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['SUMMARY', 'confusion', 'fractions', 'divide', 'check_confusion', 'per_class', 'measure', 'summary', 'wilson',
-           'metrics_table', 'percent', 'Intervals', 'Scores', 'plot_confusion', 'classes_of', 'held_out',
-           'score_predictions']
+           'clustered_error', 'accuracy_interval', 'metrics_table', 'percent', 'Intervals', 'Scores', 'plot_confusion',
+           'classes_of', 'held_out', 'score_predictions']
 
 # %% ../nbs/50_metrics.ipynb #52a653b8
 import numpy as np
@@ -160,6 +160,34 @@ def wilson(
     half = divide(z * np.sqrt(n * p * (1 - p) + z**2 / 4), n + z**2)
     low, high = np.clip(centre - half, 0, p), np.clip(centre + half, p, 1)
     return (float(low), float(high)) if low.ndim == 0 else (low, high)
+
+# %% ../nbs/50_metrics.ipynb #88262c24
+def clustered_error(
+    values,  # (n,) numbers
+    units,  # (n,) the group of each
+) -> tuple[float, int]:  # standard error, number of groups
+    "Standard error of a mean whose values come in groups (Taylor linearisation; Cochran 1977)."
+    values, code = np.asarray(values, dtype=float), pd.factorize(np.asarray(units))[0]
+    sums = np.bincount(code, weights=values - values.mean())
+    m = len(sums)
+    return (float(np.sqrt((sums**2).sum() * m / (m - 1)) / len(values)) if m > 1 else np.nan), m
+
+
+def accuracy_interval(
+    right,  # (n,) 0 or 1, or the share of repeats that were right
+    units,  # (n,) the group of each
+    confidence: float = 0.95,  # between 0 and 1
+) -> tuple[float, float, float]:  # value, low, high
+    "Mean with an interval that knows about groups: Wilson's, for the effective number of images."
+    from scipy.special import ndtri, stdtrit
+    right = np.asarray(right, dtype=float)
+    error, m = clustered_error(right, units)
+    n, p, tail = len(right), float(right.mean()), (1 + confidence) / 2
+    if m < n:
+        deff = max(1.0, n * error**2 / (p * (1 - p))) if 0 < p < 1 and m > 1 else n / m
+        student = stdtrit(max(m - 1, 1), tail) / ndtri(tail)
+        n = min(n, n / deff / student**2)
+    return p, *wilson(p * n, n, confidence)
 
 # %% ../nbs/50_metrics.ipynb #1fab5435
 def _class_intervals(counts, metric, scale, confidence):
