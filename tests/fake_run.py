@@ -1,5 +1,6 @@
 """A run folder with predictions from a seeded generator and drawn pictures: any size, in seconds."""
 import argparse
+import hashlib
 from itertools import product
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from leuknb.files import digest, write_json
+from leuknb.files import write_json
 
 CLASSES = ["Benign", "Early", "Pre", "Pro"]
 GRID = list(product(["alexnet", "vgg19"], ["svm", "knn", "softmax", "fine-tuned"], ["original", "segmented"]))
@@ -43,7 +44,7 @@ def catalogue(folder, rng, count, draw_all=True):
         path = Path(folder) / "images" / variant.title() / f"{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(np.random.default_rng([i, 7]), kind, variant == "segmented").save(path, quality=85)
-        rows.append((name, str(path), CLASSES[kind], variant, f"g{i // 2 if i < 20 else i}", digest(path, size=64), 224, 224))
+        rows.append((name, str(path), CLASSES[kind], variant, f"g{i // 2 if i < 20 else i}", hashlib.sha256(path.read_bytes()).hexdigest(), 224, 224))
     return pd.DataFrame(rows, columns="image path label variant group sha256 width height".split())
 
 

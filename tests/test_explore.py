@@ -15,8 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_run import CLASSES, GRID, make_run  # noqa: E402
 
 from leuknb.explore import (  # noqa: E402
-    ORDERS, Annotations, Explorer, Pictures, Predictions, agreement, arrange, bars_html, explore, facets, facts_html, free_port, is_local,
-    neighbours_html, page_notebook, percent, seen_box, select, static_gallery)
+    ORDERS, Annotations, Explorer, Pictures, Predictions, Worker, agreement, arrange, bars_html, explore, explore_page, facets,
+    facts_html, free_port, is_local, neighbours_html, page_notebook, percent, reached, seen_box, select, static_gallery)
 from leuknb.files import InputError  # noqa: E402
 from leuknb.results import Run  # noqa: E402
 
@@ -155,8 +155,9 @@ def test_damaged_annotations_are_left_alone(run, content):
     (run.path / "annotations.csv").write_bytes(content)
     made = Explorer(run, static=False)
     assert "Judgements are off" in made.problem.value and len(made.shown[0])
+    assert "Judgements are off" in made.detail.judging.problem
     made.judge(made.image, flagged=True)
-    made.undo(), made.export(), made.flag(0), made.worker.wait()
+    made.undo(), made.export(), made.flag(made.image), made.worker.wait()
     assert (run.path / "annotations.csv").read_bytes() == content
 
 
@@ -165,7 +166,20 @@ def test_two_windows_keep_each_others_judgements(run):
     one.judge("Benign/WBC-Benign-001", note="one")
     two.judge("Benign/WBC-Benign-002", note="two")
     assert len(Annotations(run).table) == 2
+    one.judge("Benign/WBC-Benign-003", flagged=True)
+    two.judge("Benign/WBC-Benign-003", note="kept")
+    one.undo()
+    assert Annotations(run)["Benign/WBC-Benign-003"] == {"flagged": "", "label": "", "note": "kept"}
     one.worker.wait(), two.worker.wait()
+
+
+def test_annotations_moved_away_begin_anew(run):
+    made = Explorer(run, static=False)
+    made.judge(made.image, note="first")
+    (run.path / "annotations.csv").unlink()
+    made.judge(made.image, note="second")
+    assert Annotations(run)[made.image]["note"] == "second"
+    made.worker.wait()
 
 
 def test_filters_and_selection_do_not_write(explorer, run):
@@ -179,9 +193,9 @@ def test_filters_and_selection_do_not_write(explorer, run):
 
 def test_judging_through_the_widgets(explorer, run):
     image = explorer.image
-    explorer.detail.flag.value = True
-    explorer.detail.note.value = HOSTILE
-    explorer.detail.label.value = "Pro"
+    for judged in ({"flagged": True}, {"note": HOSTILE}, {"label": "Pro"}):
+        explorer.detail.hear({"image": image, **judged})
+    assert (explorer.detail.judging.flagged, explorer.detail.judging.note, explorer.detail.judging.label) == (True, HOSTILE, "Pro")
     assert Annotations(run)[image] == {"flagged": "yes", "label": "Pro", "note": HOSTILE}
     assert explorer.gallery.items[explorer.gallery.selected]["flagged"]
     explorer.filters.boxes["judged"].value = "flagged"
@@ -189,7 +203,79 @@ def test_judging_through_the_widgets(explorer, run):
     assert HOSTILE not in explorer.detail.saved.value
 
 
+def test_a_late_keystroke_stays_with_its_image(explorer, run):
+    first = explorer.image
+    explorer.detail.hear({"image": first, "note": "smud"})
+    explorer.gallery.selected = 1
+    box = explorer.detail.judging
+    assert box.note == "" and box.image == explorer.image != first
+    explorer.detail.hear({"image": first, "note": "smudged"})
+    assert Annotations(run).table["note"].to_dict() == {first: "smudged"} and box.note == ""
+
+
+def test_what_is_typed_is_not_overwritten(explorer):
+    box, image = explorer.detail.judging, explorer.image
+    explorer.detail.hear({"image": image, "note": "a"})
+    before = box.rewrite
+    explorer.flag(image)
+    assert box.flagged and box.rewrite == before
+    explorer.undo(), explorer.undo()
+    assert box.rewrite == before + 1 and box.note == ""
+
+
 # Widgets
+
+
+def test_a_turned_page_selects_its_first_image(explorer):
+    explorer.page_size = 5
+    explorer.filters.set(true="any")
+    explorer.gallery.page = 2
+    assert explorer.gallery.selected == 10 and explorer.image == explorer.gallery.items[0]["image"]
+
+
+def test_flagging_keeps_the_page_and_moves_on(explorer):
+    explorer.page_size = 5
+    explorer.filters.set(true="any", judged="not judged")
+    explorer.gallery.selected = 7
+    following = explorer.pred.images[explorer.shown[0][8]]
+    explorer.hear({"flag": explorer.image})
+    assert explorer.gallery.page == 1 and explorer.gallery.selected == 7 and explorer.image == following
+    explorer.detail.hear({"image": following, "note": "s"})
+    assert explorer.image == following and explorer.gallery.page == 1 and explorer.gallery.selected == -1
+
+
+def test_a_card_is_opened_by_its_name(explorer):
+    image = explorer.gallery.items[3]["image"]
+    explorer.filters.order.value = "name"
+    explorer.hear({"open": image})
+    assert explorer.image == image
+    explorer.hear({"open": "nowhere"})
+    assert explorer.image == image
+
+
+def test_another_fold_clears_the_map(explorer):
+    explorer.map.images = explorer.pred.images.tolist()
+    explorer.filters.fold.value = 1
+    explorer.map.colour.value = "class"
+    explorer.map.choose([0])
+    assert explorer.map.images == [] and explorer.map.map.xy == b""
+
+
+def test_one_point_shows_its_image(explorer):
+    explorer.map.images = explorer.pred.images.tolist()
+    explorer.tabs.selected_index = 2
+    explorer.map.choose([7], show=True)
+    assert explorer.image == explorer.pred.images[7] and explorer.tabs.selected_index == 0
+
+
+def test_a_result_nobody_waits_for_is_dropped():
+    import threading
+    worker, go, shown = Worker(), threading.Event(), []
+    worker.do("where", go.wait, lambda *found: shown.append(found))
+    worker.cancel("where")
+    go.set()
+    worker.wait()
+    assert shown == []
 
 
 def test_keys_move_through_the_pages(explorer):
@@ -236,8 +322,42 @@ def test_reset_brings_the_first_view_back(explorer):
     first = explorer.shown[0].tolist()
     explorer.filters.boxes["head"].value = "knn"
     explorer.filters.slider.value = (.9, 1)
+    explorer.filters.order.value, explorer.filters.reverse.value = "name", True
     explorer.filters.clear.click()
     assert explorer.shown[0].tolist() == first and explorer.filters.slider.value == (0, 1)
+
+
+@pytest.mark.parametrize("right, expected", [(["Benign"], {}), (CLASSES, {"predicted": "any"})])
+def test_nothing_misread_is_not_an_empty_page(tmp_path, right, expected):
+    path = make_run(tmp_path, count=24)
+    table = pd.read_csv(path / "predictions.csv")
+    table["predicted"] = table["predicted"].where(~table["true"].isin(right), table["true"])
+    table.to_csv(path / "predictions.csv", index=False)
+    made = explore(path, static=False)
+    assert made.filters.first == expected and len(made.gallery.items)
+    made.worker.wait()
+
+
+@pytest.mark.parametrize("names", [["01", "02", "03", "04"], ["any", "wrong", "right", "noted"]])
+def test_odd_class_names(tmp_path, names):
+    path, new = make_run(tmp_path, count=24), dict(zip(CLASSES, names))
+    table = pd.read_csv(path / "predictions.csv").rename(columns={f"p_{c}": f"p_{n}" for c, n in new.items()})
+    table[["true", "predicted"]] = table[["true", "predicted"]].replace(new)
+    table.to_csv(path / "predictions.csv", index=False)
+    made = explore(Run(path), static=False)
+    assert len(made.shown[0]) == table[(table["true"] == names[0]) & (table["predicted"] != names[0])]["image"].nunique()
+    counts = np.array(made.matrix.matrix.counts)
+    made.matrix.choose(0, int(counts[0].argmax()))
+    assert len(made.shown[0]) == counts[0].max() and made.matrix.matrix.chosen[0] == 0
+    made.worker.wait()
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "\0", "image,backbone,head,variant,split,fold,true,predicted,p_x\n"])
+def test_damaged_predictions_are_named(tmp_path, content):
+    path = make_run(tmp_path, count=12)
+    (path / "predictions.csv").write_text(content)
+    with pytest.raises(InputError, match=r"predictions.csv: .*make the run again"):
+        explore(path, static=False)
 
 
 def test_no_image_left(explorer):
@@ -277,7 +397,19 @@ def test_moved_images_are_named_and_found_again(tmp_path):
     assert "missing or unreadable" in lost.gallery.notice and "images=" in lost.gallery.notice
     found = explore(run, images=tmp_path / "moved", static=False)
     assert found.gallery.notice == "" and all(found.gallery.thumbs)
-    lost.worker.wait(), found.worker.wait()
+    found.export()
+    assert all(Path(p).is_file() for p in pd.read_csv(run.path / "relabelled.csv")["path"])
+    nowhere = explore(run, images=tmp_path / "<b>gone", static=False)
+    assert "there is no such folder" in nowhere.problem.value and "<b>gone" not in nowhere.problem.value
+    [made.worker.wait() for made in (lost, found, nowhere)]
+
+
+def test_a_twin_is_not_taken_for_the_moved_image(tmp_path):
+    run = Run(make_run(tmp_path / "run", count=12))
+    (tmp_path / "run" / "images").rename(tmp_path / "moved")
+    pictures = Pictures(run, tmp_path / "moved" / "Original")
+    assert pictures.path("Benign/WBC-Benign-001", "original").is_file()
+    assert pictures.path("Benign/WBC-Benign-001", "segmented") is None and pictures.thumbnail("Benign/WBC-Benign-001", "segmented") == b""
 
 
 def test_an_unreadable_image_is_a_gap(tmp_path):
@@ -334,7 +466,7 @@ def test_hostile_run(tmp_path):
     assert all(texts) and not any("<script" in t or "<img src=x" in t or "<b>run" in t for t in texts)
 
 
-@pytest.mark.parametrize("name", ["gallery", "viewer", "matrix", "map"])
+@pytest.mark.parametrize("name", ["gallery", "judge", "viewer", "matrix", "map"])
 def test_front_end_sets_text_only(name):
     from leuknb.explore import ASSETS
     code = ASSETS.joinpath(f"{name}.js").read_text()
@@ -362,12 +494,29 @@ def test_ports_and_hosts():
             free_port("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(InputError, match="cannot be used"):
         free_port("127.0.0.1", 70_000)
+    assert [reached(h) for h in ("127.0.0.1", "0.0.0.0", "::", "::1")] == ["127.0.0.1", "127.0.0.1", "127.0.0.1", "[::1]"]
     assert is_local("127.0.0.1") and is_local("localhost") and not is_local("0.0.0.0") and not is_local("10.1.2.3")
+
+
+def test_the_page_that_is_opened_is_the_one_with_the_token(folder, monkeypatch, capsys):
+    import socket
+    import threading
+    import webbrowser
+    opened, came = [], threading.Event()
+    monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), came.set()))
+
+    def serve(Voila, notebook, theme, ip, port, open_browser, **options):
+        with socket.create_server((ip, port)):
+            assert not open_browser and came.wait(20)
+    monkeypatch.setattr("leuknb.explore._serve", serve)
+    explore_page(folder)
+    assert opened[0].split("token=")[1] and f": {opened[0]}\n" in capsys.readouterr().out
 
 
 def test_static_gallery(run):
     still = static_gallery(run, predicted="Pre", head="svm", count=5)
-    assert still.jpeg[:2] == b"\xff\xd8" and "Benign called Pre" in still.alt and still.html().startswith("<figure>")
+    assert still.jpeg[:2] == b"\xff\xd8" and "Benign called Pre" in still.alt and still.html().startswith("<figure")
+    assert 'alt="Benign called Pre' in still._repr_mimebundle_()["text/html"]
     with pytest.raises(InputError, match="choose from any, svm"):
         static_gallery(run, head="svn")
 

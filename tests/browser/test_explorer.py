@@ -139,6 +139,80 @@ def test_judgements_survive_a_restart(notebook, run):
     assert kept["image"].str.endswith(name).all() and kept["note"].tolist() == [note] and kept["flagged"].tolist() == ["yes"]
 
 
+def cells(page):
+    return page.locator(".jp-Notebook .jp-Cell").count()
+
+
+def test_labs_shortcuts_stay_outside(notebook, run):
+    page = notebook(code(run) + "\n", "keys")
+    page.locator(".lk-card").first.click()
+    before, kind = cells(page), page.locator(".jp-Notebook-toolbarCellType select").input_value()
+    for focus in (".lk-card", ".lk-filters select", ".lk-judge button", ".lk-side .lm-TabBar-tab", ".lk-filters .noUi-handle"):
+        page.locator(focus).first.focus()
+        for key in ("d", "d", "m", "a", "b", "x", "c", "v"):
+            page.keyboard.press(key)
+    page.wait_for_timeout(500)
+    assert cells(page) == before and page.locator(".jp-Notebook-toolbarCellType select").input_value() == kind
+    page.locator(".lk-filters select").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.activeElement.tagName") == "SELECT"
+    assert page.errors == []
+
+
+SLOW = """import time
+from leuknb.explore import explore
+looking = explore({run!r})
+save = looking.judge
+looking.judge = lambda image, **changes: (time.sleep(.3), save(image, **changes))
+looking"""
+
+
+def test_a_note_stays_with_its_image_though_python_is_busy(notebook, run):
+    page = notebook(SLOW.format(run=str(run)), "busy")
+    first, second = page.locator(".lk-card").nth(0), page.locator(".lk-card").nth(1)
+    first.click()
+    names = [card.locator(".lk-name").first.inner_text() for card in (first, second)]
+    page.locator(".lk-title", has_text=names[0]).wait_for()
+    box = page.locator(".lk-judge textarea")
+    box.click()
+    page.keyboard.type("smudged stain", delay=20)
+    second.click()
+    page.locator(".lk-title", has_text=names[1]).wait_for()
+    page.wait_for_function("document.querySelector('.lk-judge textarea').value === ''")
+    page.wait_for_timeout(500)
+    kept = pd.read_csv(run / "annotations.csv")
+    assert kept["note"].tolist() == ["smudged stain"] and kept["image"].iloc[0].endswith(names[0])
+    assert page.errors == []
+
+
+def test_focus_is_never_lost(notebook, run):
+    page = notebook(code(run, page_size=8), "focus")
+    page.locator(".lk-card").first.wait_for()
+    expect_shown(page, choose(page, "True class", "any"))
+    expect_shown(page, choose(page, "Called", "any ("))
+    page.get_by_role("button", name="Next page").focus()
+    last = int(re.search(r"of (\d+)", page.locator(".lk-pager").inner_text())[1])
+    for number in range(2, last + 1):
+        page.keyboard.press("Enter")
+        page.locator(".lk-pager", has_text=f"page {number} of").wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Previous page"
+    page.locator(".lk-card").nth(1).click()
+    page.keyboard.press("PageUp")
+    page.locator(".lk-pager", has_text=f"page {last - 1} of").wait_for()
+    page.wait_for_function("document.activeElement === document.querySelector('.lk-card')")
+    name = page.locator(".lk-card .lk-name").first.inner_text()
+    page.keyboard.press("f")
+    page.locator(".lk-flag").wait_for()
+    assert pd.read_csv(run / "annotations.csv")["image"].iloc[0].endswith(name)
+    tab(page, "Confusion matrix")
+    page.locator(".lk-matrix .lk-cell:not(:disabled)").first.focus()
+    page.keyboard.press("Enter")
+    page.locator(".lk-matrix .lk-cell[aria-pressed=true]").wait_for()
+    assert page.evaluate("document.activeElement.className") == "lk-cell"
+    assert page.errors == []
+
+
 def test_map_and_try(notebook, real_run):
     page = notebook(code(real_run), "real")
     page.locator(".lk-card").first.wait_for()
@@ -208,13 +282,13 @@ def test_hostile_names_stay_text(notebook, tmp_path):
 def test_without_a_kernel_a_picture_is_left(notebook, run, lab):
     page = notebook(code(run), "still")
     page.locator(".lk-card").first.wait_for()
-    page.locator(".jp-RenderedImage").wait_for(state="attached")
-    page.wait_for_function("document.querySelector('.jp-RenderedImage')?.offsetParent === null")
+    page.locator(".lk-still img[alt^='Benign called']").wait_for(state="attached")
+    page.wait_for_function("document.querySelector('.lk-still')?.offsetParent === null")
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Save Notebook$")).click()
     for _ in range(60):
         outputs = json.loads((lab[1] / "still.ipynb").read_text())["cells"][0]["outputs"]
-        if any("image/jpeg" in o.get("data", {}) for o in outputs):
+        if any("data:image/jpeg" in "".join(o.get("data", {}).get("text/html", "")) for o in outputs):
             return
         page.wait_for_timeout(500)
     pytest.fail("the saved notebook holds no still picture")
@@ -224,9 +298,19 @@ def test_without_a_kernel_a_picture_is_left(notebook, run, lab):
 def served(run_folder, tmp_path_factory):
     "The page of its own; gives its address with the token."
     folder, port = tmp_path_factory.mktemp("page"), free_port()
-    start = f"from leuknb.explore import explore_page; explore_page({str(run_folder)!r}, port={port}, open_browser=False)"
-    for _ in serve([sys.executable, "-c", start], f"http://127.0.0.1:{port}/", folder):
+    start = f"from leuknb.explore import explore_page; explore_page({str(run_folder)!r}, port={port})"
+    (folder / "browser.py").write_text(f"import sys; open({str(folder / 'opened')!r}, 'w').write(sys.argv[1])")
+    browser = f"{sys.executable} {folder / 'browser.py'} %s"
+    for _ in serve([sys.executable, "-c", start], f"http://127.0.0.1:{port}/", folder, BROWSER=browser):
         yield re.search(r"http\S+token=\S+", (folder / "server.log").read_text())[0]
+
+
+def test_the_browser_is_sent_to_the_page_not_to_a_login(page, served, tmp_path_factory):
+    opened = next(tmp_path_factory.getbasetemp().glob("page*/opened"))
+    assert opened.read_text() == served
+    page.goto(opened.read_text())
+    page.locator(".leuknb").wait_for()
+    assert "/login" not in page.url
 
 
 def test_page_of_its_own(page, served, run):

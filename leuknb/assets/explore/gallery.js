@@ -25,15 +25,21 @@ function card(item, bytes, urls) {
   if (item.chip) frame.appendChild(make("span", "lk-badge lk-true", item.chip));
   if (item.flagged) frame.appendChild(make("span", "lk-flag", "⚑"));
   const line = option.appendChild(make("div", "lk-call"));
-  line.appendChild(make("span", item.wrong ? "lk-wrong" : "lk-right", `${item.wrong ? "✗" : "✓"} ${item.called}`));
+  const call = line.appendChild(make("span", item.wrong ? "lk-wrong" : "lk-right", item.wrong ? "✗ " : "✓ "));
+  call.appendChild(make("bdi", "", item.called));
   line.appendChild(make("span", "lk-number", item.confidence));
-  option.appendChild(make("div", "lk-name", item.name));
+  option.appendChild(make("div", "lk-name")).appendChild(make("bdi", "", item.name));
   if (item.label) option.appendChild(make("div", "lk-name lk-label", `✎ ${item.label}`));
   return option;
 }
 
+// Lab's one-letter shortcuts (D D deletes a cell) must not fire while someone works inside.
+function keep(event) {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+}
+
 function render({ model, el }) {
-  let urls = [];
+  let urls = [], shown = [];
   el.classList.add("lk-gallery");
   const head = el.appendChild(make("div", "lk-bar"));
   const count = head.appendChild(make("div", "lk-count"));
@@ -48,7 +54,6 @@ function render({ model, el }) {
   const grid = el.appendChild(make("div", "lk-grid"));
   grid.setAttribute("role", "listbox");
   grid.setAttribute("aria-label", "Images. Arrow keys choose, page keys turn the page, F flags.");
-  grid.dataset.lmSuppressShortcuts = "true";
 
   const set = (name, value) => (model.set(name, value), model.save_changes());
   const turn = (step) => {
@@ -79,10 +84,11 @@ function render({ model, el }) {
     if (grid.contains(document.activeElement)) grid.dataset.refocus = "yes";
     urls.forEach(URL.revokeObjectURL);
     urls = [];
-    const thumbs = model.get("thumbs"), start = model.get("start");
-    grid.replaceChildren(...model.get("items").map((item, i) => {
+    const thumbs = model.get("thumbs"), turned = [back, next].find((button) => button === document.activeElement);
+    shown = model.get("items");
+    grid.replaceChildren(...shown.map((item, i) => {
       const option = card(item, thumbs[i], urls);
-      option.onclick = () => (option.focus({ preventScroll: true }), model.send({ open: start + i }));
+      option.onclick = () => (option.focus({ preventScroll: true }), model.send({ open: item.image }));
       return option;
     }));
     grid.scrollTop = 0;
@@ -92,13 +98,15 @@ function render({ model, el }) {
     where.textContent = `page ${pages ? model.get("page") + 1 : 0} of ${pages}`;
     back.disabled = model.get("page") <= 0;
     next.disabled = model.get("page") >= pages - 1;
+    if (turned?.disabled) [back, next, grid.firstChild].find((node) => node && !node.disabled)?.focus();
     grid.classList.toggle("lk-empty", !model.get("items").length);
     mark();
   };
 
   grid.onkeydown = (event) => {
     const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-    const at = model.get("selected"), total = model.get("total");
+    const here = [...grid.children].indexOf(document.activeElement), total = model.get("total");
+    const at = here < 0 ? model.get("selected") : model.get("start") + here;
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     if (event.key in steps) {
@@ -108,33 +116,32 @@ function render({ model, el }) {
     else if (event.key === "End") set("selected", total - 1);
     else if (event.key === "PageDown") turn(1);
     else if (event.key === "PageUp") turn(-1);
-    else if (event.key === "Enter" || event.key === " ") {
-      const i = [...grid.children].indexOf(document.activeElement);
-      if (i >= 0) model.send({ open: model.get("start") + i });
-    } else if (event.key.toLowerCase() === "f") model.send({ flag: at });
+    else if (event.key === "Enter" || event.key === " ") here >= 0 && model.send({ open: shown[here].image });
+    else if (event.key.toLowerCase() === "f") here >= 0 && !event.repeat && model.send({ flag: shown[here].image });
     else return;
     event.preventDefault();
     event.stopPropagation();
   };
 
-  // Lab's own shortcuts must not fire while someone works inside; the static copy below is for viewers without a kernel.
+  // The static copy below is for viewers without a kernel.
   const hide = () => {
     const copy = el.closest(".jp-OutputArea-child")?.nextElementSibling;
-    if (copy?.querySelector(".jp-RenderedImage")) copy.style.display = "none";
+    if (copy?.querySelector(".lk-still")) copy.style.display = "none";
   };
   const watch = new MutationObserver(hide);
   const settle = () => {
-    const area = el.closest(".jp-OutputArea");
-    el.closest(".leuknb")?.setAttribute("data-lm-suppress-shortcuts", "true");
+    const area = el.closest(".jp-OutputArea"), root = el.closest(".leuknb");
+    if (!root) return (timer = setTimeout(settle, 100));
+    root.addEventListener("keydown", keep);
     if (area) watch.observe(area, { childList: true, subtree: true });
     hide();
   };
-  const timers = [0, 500].map((ms) => setTimeout(settle, ms));
+  let timer = setTimeout(settle, 0);
   model.on("change:version", fill);
   model.on("change:selected", mark);
   fill();
   return () => {
-    timers.forEach(clearTimeout);
+    clearTimeout(timer);
     watch.disconnect();
     urls.forEach(URL.revokeObjectURL);
     model.off("change:version", fill);

@@ -45,7 +45,6 @@ function render({ model, el }) {
   note.setAttribute("role", "status");
   canvas.tabIndex = 0;
   canvas.setAttribute("role", "img");
-  canvas.dataset.lmSuppressShortcuts = "true";
   let xy = new Float32Array(), kinds = new Uint8Array(), places = [], cursor = -1, lasso = null;
 
   const place = () => {
@@ -164,7 +163,11 @@ function render({ model, el }) {
         cursor = best;
       }
       paint();
-    } else if (event.key === "Enter" && cursor >= 0) choose([cursor]);
+    } else if (event.key === "Enter" && cursor >= 0) {
+      const gallery = el.closest(".leuknb")?.querySelector(".lk-grid");
+      if (gallery) gallery.dataset.refocus = "yes"; // the map is about to be hidden
+      model.send({ choose: [cursor], show: true });
+    }
     else return;
     event.preventDefault();
     event.stopPropagation();

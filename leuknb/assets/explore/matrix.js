@@ -23,21 +23,29 @@ function render({ model, el }) {
     return node;
   };
   const fill = () => {
+    const focused = [...el.querySelectorAll(".lk-cell")].indexOf(document.activeElement);
     const classes = model.get("classes"), counts = model.get("counts");
     const table = make("table");
     table.appendChild(make("caption", "", model.get("title")));
     const top = table.appendChild(make("thead")).appendChild(make("tr"));
     top.appendChild(make("th", "lk-corner", "true ↓   called →"));
-    [...classes, "images"].forEach((c) => (top.appendChild(make("th", "", c)).scope = "col"));
+    [...classes, "images"].forEach((c) => {
+      const head = top.appendChild(make("th"));
+      head.scope = "col";
+      head.appendChild(make("bdi", "", c));
+    });
     const body = table.appendChild(make("tbody"));
     counts.forEach((row, i) => {
       const tr = body.appendChild(make("tr"));
       const total = row.reduce((a, b) => a + b, 0);
-      tr.appendChild(make("th", "", classes[i])).scope = "row";
+      const side = tr.appendChild(make("th"));
+      side.scope = "row";
+      side.appendChild(make("bdi", "", classes[i]));
       row.forEach((count, j) => tr.appendChild(cell(i, j, count, total, classes)));
       tr.appendChild(make("td", "lk-number", total.toLocaleString("en")));
     });
     el.replaceChildren(table, make("div", "lk-note", model.get("note")));
+    if (focused >= 0) el.querySelectorAll(".lk-cell")[focused]?.focus();
   };
   model.on("change:version", fill);
   fill();

@@ -1,0 +1,55 @@
+// Flag, corrected label and note. Every change is sent with the name of the image that it was made for.
+
+function make(tag, className, text) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function render({ model, el }) {
+  el.classList.add("lk-judge");
+  const row = el.appendChild(make("div", "lk-judge-row"));
+  const button = (text, title, onclick) => Object.assign(row.appendChild(make("button", "lk-button", text)), { title, onclick });
+  const send = (change) => model.send({ image: model.get("image"), ...change });
+  const flag = button("⚑ Flag", "Flag this image (F in the gallery)", () => {
+    const flagged = flag.getAttribute("aria-pressed") !== "true";
+    flag.setAttribute("aria-pressed", flagged);
+    send({ flagged });
+  });
+  const named = row.appendChild(make("label", "", "Label "));
+  const label = named.appendChild(make("select"));
+  label.onchange = () => send({ label: label.value });
+  button("Undo", "Take the last judgement back", () => model.send({ do: "undo" }));
+  button("Export labels", "Write a CSV with the corrected labels, to run again", () => model.send({ do: "export" }));
+  const noted = el.appendChild(make("label", "", "Note"));
+  const note = noted.appendChild(make("textarea"));
+  note.placeholder = "saved as you type";
+  note.oninput = () => send({ note: note.value });
+  const problem = el.appendChild(make("div", "lk-problem"));
+
+  const fill = () => {
+    const now = model.get("label"), labels = model.get("labels");
+    flag.setAttribute("aria-pressed", model.get("flagged"));
+    label.replaceChildren(...["", ...new Set([...labels, ...(now ? [now] : [])])].map((name) => {
+      const option = make("option", "", name || "as it is");
+      option.value = name;
+      return option;
+    }));
+    label.value = now;
+    problem.textContent = model.get("problem");
+    problem.hidden = !model.get("problem");
+    el.querySelectorAll("button, select, textarea").forEach((node) => (node.disabled = !problem.hidden));
+  };
+  const write = () => (note.value = model.get("note"));
+  model.on("change:version", fill);
+  model.on("change:rewrite", write);
+  fill();
+  write();
+  return () => {
+    model.off("change:version", fill);
+    model.off("change:rewrite", write);
+  };
+}
+
+export default { render };
