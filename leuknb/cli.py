@@ -4,13 +4,15 @@
 
 # %% auto #0
 __all__ = ['listed', 'weights', 'add_reproduce', 'add_predict', 'add_images', 'add_audit', 'add_explore', 'add_others',
-           'add_pretrain', 'parser', 'run_reproduce', 'run_predict', 'run_synth', 'run_pretrain', 'run_segment',
-           'run_audit', 'run_explore', 'run_paper', 'run_fetch', 'run_cache', 'main']
+           'add_pretrain', 'parser', 'recipe', 'told', 'run_reproduce', 'run_predict', 'run_synth', 'run_pretrain',
+           'run_segment', 'run_audit', 'run_explore', 'run_paper', 'run_fetch', 'run_cache', 'plain_warnings', 'main']
 
 # %% ../nbs/95_cli.ipynb #d65b01fc
 import argparse
 import os
 import sys
+import threading
+from contextlib import contextmanager
 
 # %% ../nbs/95_cli.ipynb #7fee308f
 def listed(text: str) -> tuple:
@@ -20,7 +22,10 @@ def listed(text: str) -> tuple:
 
 def weights(text: str) -> dict:  # backbone -> weights; "" -> for all others
     "`NAME`, or `backbone=NAME,...`."
-    return dict(part.split("=", 1) if "=" in part else ("", part) for part in listed(text))
+    if os.path.isfile(text):
+        return {"": os.path.abspath(text)}
+    pairs = dict(part.split("=", 1) if "=" in part else ("", part) for part in listed(text) or [""])
+    return {k: os.path.abspath(v) if os.path.isfile(v) else v for k, v in pairs.items()}
 
 # %% ../nbs/95_cli.ipynb #4af57b55
 def add_reproduce(commands):
@@ -29,8 +34,8 @@ def add_reproduce(commands):
     p.set_defaults(call=run_reproduce)
     p.add_argument("--data", metavar="DIR-or-CSV", help="class folders, the Kaggle layout, or a CSV (default: generated smears)")
     p.add_argument("--out", metavar="RUN", default="runs/latest", help="the run folder (default: %(default)s)")
-    p.add_argument("--backbones", type=listed, default=("alexnet", "vgg19"), help="default: alexnet,vgg19")
-    p.add_argument("--heads", type=listed, default=("svm", "knn", "softmax"),
+    p.add_argument("--backbones", type=listed, help="default: alexnet,vgg19")
+    p.add_argument("--heads", type=listed,
                    help="default: svm,knn,softmax; also lda, robust, and fine-tuned, the network itself, trained further")
     p.add_argument("--recipe", choices=("robust",), help="robust: the model that survives other microscopes, as "
                    "--backbones alexnet --weights synth --heads robust --variants original")
@@ -62,11 +67,13 @@ def add_reproduce(commands):
 
 def add_predict(commands):
     "`leuknb predict`."
-    p = commands.add_parser("predict", help="classify images with a run's model")
+    p = commands.add_parser("predict", help="classify images with a run's model",
+                            description="Class and probabilities of images. The last column, unlike, is the share of held-out training images that lie nearer to "
+                            "the training images than this one: above 0.99 it is unlike them, and its class means little (not for fine-tuned networks).")
     p.set_defaults(call=run_predict)
     p.add_argument("run", metavar="RUN")
     p.add_argument("images", metavar="IMAGE", nargs="+", help="files or folders")
-    p.add_argument("--model", metavar="backbone/head/variant", help="default: the best by inner validation")
+    p.add_argument("--model", metavar="backbone/head/variant", help="default: the best on original images by inner validation")
     p.add_argument("--format", choices=("csv", "json"), default="csv")
     p.add_argument("--device", default="auto")
 
@@ -77,7 +84,7 @@ def add_images(commands):
     p.set_defaults(call=run_synth)
     p.add_argument("out", metavar="OUT", help="a new or empty folder")
     p.add_argument("--images", type=int, default=320)
-    p.add_argument("--patients", type=int, default=24)
+    p.add_argument("--patients", type=int, help="default: one for 8 images, from 4 to 40")
     p.add_argument("--stain-leak", type=float, default=0.0, help="0: stain tells nothing of the class; 1: it gives it away")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--size", type=int, default=224, help="pixels (default: %(default)s)")
@@ -85,6 +92,7 @@ def add_images(commands):
     p.set_defaults(call=run_segment)
     p.add_argument("src", metavar="DIR")
     p.add_argument("out", metavar="OUT", help="a new or empty folder")
+    p.add_argument("--diameter", type=float, help="of a cell, pixels (default: a ninth of each picture's shorter side)")
     p.add_argument("--method", choices=("mended", "authors"), default="mended",
                    help="mended finds the cells of all classes; authors is the data set's own threshold")
 
@@ -96,11 +104,11 @@ def add_audit(commands):
     p.add_argument("run", metavar="RUN", nargs="?", help="a finished run")
     p.add_argument("--data", metavar="DIR-or-CSV", help="or a folder of images")
     p.add_argument("--out", metavar="DIR", help="a new or empty folder (default: RUN/audit-full, or runs/audit)")
-    p.add_argument("--split", default="paper", help="of --data: paper, group, kfold, group-kfold, blocks (default: %(default)s)")
+    p.add_argument("--split", help="of --data: paper, group, kfold, group-kfold, blocks (default: paper)")
     p.add_argument("--chapters", type=listed, help="default: shortcuts,leaks,splits,masks,shifts")
     p.add_argument("--shifts", type=listed, help="warm,cool,blur,... (default: all)")
     p.add_argument("--images", type=int, default=160, help="held-out images to shift, at most (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=0, help="of --data")
+    p.add_argument("--seed", type=int, help="of --data (default: 0)")
     p.add_argument("--on-bad", choices=("error", "skip"), default="error", help="what to do with unreadable images")
 
 
@@ -121,6 +129,7 @@ def add_others(commands):
     p = commands.add_parser("paper", help="the published tables and their audit")
     p.set_defaults(call=run_paper)
     p.add_argument("--format", choices=("text", "csv"), default="text")
+    p.add_argument("--what", choices=("grid", "tables", "audit"), help="one of the three (default: all as text, the grid as csv)")
     p = commands.add_parser("fetch", help="download the public data set from Kaggle")
     p.set_defaults(call=run_fetch)
     p.add_argument("out", metavar="DIR", nargs="?", help="where to put it (default: Kaggle's own cache)")
@@ -151,19 +160,43 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 # %% ../nbs/95_cli.ipynb #a5d1673b
+def recipe(args) -> dict:
+    "Backbones, heads, variants and weights: as given, as the recipe has them, or the defaults; `InputError` if the recipe is contradicted."
+    from leuknb.files import InputError
+    default = {"backbones": ("alexnet", "vgg19"), "heads": ("svm", "knn", "softmax"), "variants": ()}
+    own = {"backbones": ("alexnet",), "heads": (args.recipe,), "variants": ("original",)}
+    given = {k: getattr(args, k) for k in default}
+    if not args.recipe:
+        return {k: default[k] if v is None else v for k, v in given.items()}
+    other = [k for k in ("heads", "variants") if given[k] and tuple(given[k]) != own[k]]
+    if other:
+        raise InputError(f"--recipe {args.recipe} has {other[0]} of its own ({own[other[0]][0]}); leave --{other[0]} out")
+    backbones = given["backbones"] or own["backbones"]
+    args.weights = args.weights or {"": "synth"}
+    return own | {"backbones": backbones}
+
+
+def told(data):
+    "Say on standard error which images were left out, and what is odd about others."
+    for line in data["left_out"]:
+        print(f"leuknb: left out: {line}", file=sys.stderr)
+    for line in data.get("warnings", []):
+        print(f"leuknb: {line}", file=sys.stderr)
+
+
 def run_reproduce(args):
     "Run the grid, print the comparison, say where the report is."
     from leuknb.results import DISCLAIMER, comparison_text, reproduce
     names = ("backbones", "heads", "variants", "layer", "pool", "size", "crop", "preprocess", "split", "seed", "repeats",
              "folds", "embargo", "features", "unfreeze", "epochs", "tune", "device", "precision", "quick")
-    choices = {n: getattr(args, n) for n in names}
-    if args.recipe:
-        choices |= {"backbones": ("alexnet",), "heads": (args.recipe,), "variants": args.variants or ("original",)}
-        args.weights = args.weights or {"": "synth"}
+    choices = {n: getattr(args, n) for n in names} | recipe(args)
     choices["split"] = args.split or ("paper" if args.data else "group")
     choices["weights"] = args.weights or ({"": "imagenet"} if args.data else {})
     run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, **choices)
+    told(run.config["data"])
     print(comparison_text(run.comparison, run.synthetic))
+    weights = ", ".join(f"{name} {facts['weights']}" + " (untrained)" * (facts["weights"] == "random") for name, facts in run.config["weights"].items())
+    print(f"\nWeights: {weights}." + " The images are generated; the published numbers belong to other images." * run.synthetic)
     print(f"\nReport: {run.path / 'report.html'}\n{DISCLAIMER}")
 
 
@@ -174,6 +207,8 @@ def run_predict(args):
     row = model_row(run, args.model)
     table = predict(run, args.images, args.model, device=args.device, progress=False)
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
+    if "unlike" in table and (far := int((table["unlike"] > 0.99).sum())):
+        print(f"leuknb: {far} of {len(table)} images are unlike the training images (unlike above 0.99): do not rely on their class", file=sys.stderr)
     text = table.to_json(orient="records", indent=1) if args.format == "json" else table.to_csv(
         index=False, float_format="%.6f")
     print(text.rstrip("\n"))
@@ -195,7 +230,7 @@ def run_pretrain(args):
 def run_segment(args):
     "Segment a folder, name the images without any cell."
     from leuknb.segment import segment_folder
-    print(segment_folder(args.src, args.out, args.method))
+    print(segment_folder(args.src, args.out, args.method, args.diameter))
 
 
 def run_audit(args):
@@ -204,9 +239,11 @@ def run_audit(args):
     from leuknb.results import Run, audit_folder, audit_run, free_folder
     if bool(args.run) == bool(args.data):
         raise InputError("audit: name either a run folder, or images with --data")
+    if args.run and (args.split or args.seed is not None):
+        raise InputError("audit: a run has its own split and seed; --split and --seed go with --data")
     out = free_folder(args.out or (f"{args.run}/audit-full" if args.run else "runs/audit"))
     options = {"images": args.images, "families": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
-    found = audit_run(Run(args.run), **options) if args.run else audit_folder(args.data, args.split, args.on_bad, args.seed, **options)
+    found = audit_run(Run(args.run), **options) if args.run else audit_folder(args.data, args.split or "paper", args.on_bad, args.seed or 0, **options)
     print(found)
     print(f"\nReport: {found.save(out) / 'audit.html'}")
 
@@ -218,13 +255,14 @@ def run_explore(args):
 
 
 def run_paper(args):
-    "Print the published grid and the audit."
-    from leuknb.paper import audit, published_all
-    tables = published_all(), audit()
+    "Print the published grid, the fourteen tables and the audit."
+    from leuknb.paper import audit, published_all, published_tables
+    made = {"grid": published_all, "tables": published_tables, "audit": audit}
     if args.format == "csv":
-        print(*(t.drop(columns="numbers", errors="ignore").to_csv(index=False) for t in tables), sep="\n", end="")
-    else:
-        print(tables[0].folded().to_string(index=False), tables[1].text(), sep="\n\n")
+        table = made[args.what or "grid"]()
+        return print(table.drop(columns="numbers", errors="ignore").to_csv(index=False), end="")
+    shown = {"grid": lambda t: t.folded().to_string(index=False), "tables": lambda t: t.to_string(index=False), "audit": lambda t: t.text()}
+    print(*(shown[k](made[k]()) for k in made if args.what in (None, k)), sep="\n\n")
 
 
 def run_fetch(args):
@@ -242,18 +280,48 @@ def run_cache(args):
     print(f"{cache_folder()}: {info['MB'].sum():.1f} MB", *[info.to_string()] * (len(info) > 0), sep="\n")
 
 
+@contextmanager
+def plain_warnings():
+    "Warnings as one line each, without their place in the source; a request to end is like Ctrl-C."
+    import signal
+    import warnings
+    shown = set()
+
+    def show(message, *args, **kwargs):
+        if str(message) not in shown:
+            print(f"leuknb: {message}", file=sys.stderr)
+        shown.add(str(message))
+
+    def end(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end) if threading.current_thread() is threading.main_thread() else None
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        try:
+            yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: list[str] | None = None) -> int:  # exit status
     "The `leuknb` command."
     from leuknb.files import InputError
     args = parser().parse_args(argv)
     try:
-        args.call(args)
+        with plain_warnings():
+            args.call(args)
     except InputError as error:
         print(f"leuknb: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nleuknb: stopped; the same command continues from here", file=sys.stderr)
-        return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a full disk, a folder that cannot be made
+        print(f"leuknb: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        kept = args.command in ("reproduce", "pretrain")
+        print("\nleuknb: stopped" + "; the same command continues from here" * kept, file=sys.stderr)
+        return 130
     return 0

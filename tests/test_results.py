@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from leuknb.cli import main
+from leuknb.data import catalogue
 from leuknb.files import InputError
 from leuknb.results import Run, predict
 from leuknb.results import reproduce as reproduce_and_audit
@@ -302,3 +303,45 @@ def test_inner_folds_are_blocks_where_the_outer_ones_are(smears):
     assert (named.groupby(part["label"], observed=True).nunique() == 4).all()
     for _, stretch in named.groupby(part["label"], observed=True):
         assert stretch.is_monotonic_increasing and stretch.value_counts().max() - stretch.value_counts().min() <= 1
+
+
+def pets(folder, names, count=12):
+    "Grey squares of one brightness a class."
+    rng = np.random.default_rng(0)
+    for k, label in enumerate(names):
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            pixels = rng.normal(60 + 60 * k, 30, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{label}{i}.png")
+    return folder
+
+
+def test_numbers_as_class_names_and_a_choice_named_twice(tmp_path):
+    run = reproduce(pets(tmp_path / "digits", ["00", "01"]), tmp_path / "run", backbones=("alexnet",), heads=("knn", "knn"), weights={"": "random"},
+                    progress=False, audit=False)
+    assert run.classes == ["00", "01"] and set(Run(run.path).predictions["predicted"]) <= {"00", "01"}
+    assert run.predictions["image"].is_unique and "at 0x" not in repr(run)
+
+
+def test_a_class_without_training_images_is_named_before_work(tmp_path):
+    data = pets(tmp_path / "pets", ["cats", "dogs", "mice"])
+    cat = catalogue(data)
+    sides = np.where(cat["label"] == "mice", "test", np.where(np.arange(len(cat)) % 2, "train", "test"))
+    pd.DataFrame({"image": cat["image"], "fold": 1, "split": sides}).to_csv(tmp_path / "split.csv", index=False)
+    with pytest.raises(InputError, match="no training image of class mice"):
+        reproduce(data, tmp_path / "run", split=str(tmp_path / "split.csv"), backbones=("alexnet",), weights={"": "random"}, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--seed", "-1"], ["--seed", "99999999999"], ["--weights", ""], ["--recipe", "robust", "--heads", "svm"],
+                                   ["--recipe", "robust", "--no-tune"], ["--heads", "forest"]])
+def test_without_data_nothing_is_drawn_for_a_wrong_choice(tmp_path, wrong):
+    assert main(["reproduce", "--out", str(tmp_path / "run"), *wrong]) == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_damaged_run_is_named(smears, made, tmp_path, capsys):
+    shutil.copytree(made[0].path, tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text('{"choices": ')
+    assert main(["predict", str(tmp_path / "run"), str(files(smears / "Original")[0])]) == 2
+    assert "config.json: is damaged" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from leuknb.backbones import Backbone, white_normalise
 from leuknb.files import InputError
@@ -192,3 +193,8 @@ def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
 def test_an_unknown_head():
     with pytest.raises(InputError, match="choose from lda, lda-copies, svm-copies"):
         RobustHead(heads=("svm",)).fit(*features())
+
+
+@parametrize_with_checks([RobustHead(), RobustHead(heads=("lda",))])
+def test_the_scikit_learn_contract(estimator, check):
+    check(estimator)
