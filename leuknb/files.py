@@ -103,17 +103,19 @@ def atomic_folder(
     path: str | Path,  # must not exist, or be empty
 ):
     "Give a temporary folder to fill; it becomes `path` if the block ends well, and nothing is left if not."
-    path = Path(path)
+    given, path = path, Path(path).resolve()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(f"{path}: already holds something; name a new or empty folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=path.parent))
+        raise InputError(f"{given}: already holds something; name a new or empty folder")
+    home = path if path.exists() else path.parent
+    home.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}-", dir=home))
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
-        if path.exists():
-            path.rmdir()
-        os.replace(temporary, path)
+        for part in list(temporary.iterdir()) if home == path else []:
+            os.replace(part, path / part.name)
+        if home != path:
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -8,6 +8,7 @@ __all__ = ['FIELD', 'OTHERS', 'SCALES', 'PER_CELL', 'BARS', 'CLASSES', 'POPULATI
            'draw_patient', 'smear', 'make_smears']
 
 # %% ../nbs/05_synth.ipynb #f71922a5
+import shutil
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from io import BytesIO
@@ -331,6 +332,12 @@ def _scale_bar(image, style, pixel):
     pen.text((right - width / 2, low - size // 100), f"{length} um", fill=ink, font=font, anchor="ms")
     return np.asarray(picture)
 
+
+def _hidden(size, style, pixel):
+    "The pixels that a scale bar paints over, (size, size)."
+    dark, light = (_scale_bar(np.full((size, size, 3), value, np.uint8), style, pixel) for value in (0, 255))
+    return (dark == light).all(-1)
+
 # %% ../nbs/05_synth.ipynb #d13a620f
 @dataclass
 class Smear:
@@ -372,6 +379,37 @@ class Smear:
     _repr_jpeg_ = jpeg
 
 # %% ../nbs/05_synth.ipynb #1d408c91
+def _refuse(*cases):  # pairs of a condition and a message
+    "`InputError` with the first message whose condition holds."
+    for wrong, message in cases:
+        if wrong:
+            raise InputError(message)
+
+
+def _check_seed(seed):
+    "`InputError` for a seed that NumPy would not take."
+    _refuse((np.min(seed) < 0, f"seed={seed}: must be 0 or more"))
+
+
+def _check_class(label, stain_leak):
+    "`InputError` for an unknown class or a leak outside 0-1."
+    _refuse((label not in CLASSES, f"label={label!r}: must be one of {', '.join(CLASSES)}"),
+            (not 0 <= stain_leak <= 1, f"stain_leak={stain_leak}: must lie between 0 and 1"))
+
+
+def _check_picture(patient, size, view, scale_bar):
+    "`InputError` for a picture that cannot be drawn."
+    _refuse((not 16 <= size <= 4096, f"size={size}: must lie between 16 and 4096 pixels"),
+            (not 5 <= view <= 500, f"view={view}: must lie between 5 and 500 µm"),
+            (scale_bar not in (None, *range(len(BARS))), f"scale_bar={scale_bar}: must be None or a style from 0 to {len(BARS) - 1}"))
+    for part in (patient.cells, *patient.others.values(), patient.red, patient.stain, patient.camera):
+        for name, value in vars(part).items():
+            _refuse((not (np.isfinite(value).all() and np.min(value) >= 0), f"{name}={value}: must be a number, 0 or more"),
+                    (name == "radius" and not 0 < value <= 43, f"radius={value}: must lie above 0 and be at most 43 µm"),
+                    (name == "nc_ratio" and not 0 < value <= 1, f"nc_ratio={value}: must lie above 0 and be at most 1"),
+                    (name in ("white", "gamma") and not np.min(value) > 0, f"{name}={value}: must lie above 0"))
+
+# %% ../nbs/05_synth.ipynb #23f1d842
 def draw(
     seed,  # int or list of ints
     patient: Patient,
@@ -379,7 +417,9 @@ def draw(
     view: float = FIELD,  # width of the view in µm
     scale_bar: int | None = None,  # style, 0-3
 ) -> Smear:
-    "One picture of a patient's smear."
+    "One picture of a patient's smear; `InputError` for numbers that cannot be drawn."
+    _check_seed(seed)
+    _check_picture(patient, size, view, scale_bar)
     cell_rng, cell_shape, red_rng, red_shape, light = np.random.default_rng(seed).spawn(5)
     pixel, red = size / view, patient.red
     place, one = _nucleated(cell_rng, patient, size, pixel)
@@ -389,7 +429,9 @@ def draw(
     numbers = np.where(one["kind"] == "platelet", 0, np.arange(1, len(place) + 1))
     amounts, mask, nuclei = _lay(size, _draw_cells(cell_shape, place, one), numbers, _draw_red(red_shape, red_place, radius, red, size))
     image = _photograph(light, amounts, patient.stain, patient.camera, pixel)
-    image = image if scale_bar is None else _scale_bar(image, scale_bar, pixel)
+    if scale_bar is not None:
+        image, hidden = _scale_bar(image, scale_bar, pixel), _hidden(size, scale_bar, pixel)
+        mask[hidden] = nuclei[hidden] = 0
     seen = _visible(mask, nuclei, dict(kind=one["kind"], x=place.real, y=place.imag, **{k: one[k] for k in PER_CELL}))
     return Smear(image, *seen, patient, float((amounts[2] > 0.1).mean()), pixel)
 
@@ -485,6 +527,8 @@ def draw_patient(
     name: str = "P01",
 ) -> Patient:
     "A person with this diagnosis."
+    _check_seed(seed)
+    _check_class(label, stain_leak)
     body, light = np.random.default_rng(seed).spawn(2)
     spread = BETWEEN_PATIENTS
     cells = _vary(body, POPULATIONS[label], spread["cells"])
@@ -510,6 +554,7 @@ def smear(
     camera: dict | None = None,  # fields of `Camera` to set
 ) -> Smear:
     "One smear of a random patient."
+    _check_seed(seed)
     label = label or CLASSES[np.random.default_rng([seed, 0]).integers(4)]
     patient = draw_patient([seed, 1], label, stain_leak)
     patient = replace(patient, cells=replace(patient.cells, **cells or {}), red=replace(patient.red, **red or {}),
@@ -553,18 +598,24 @@ def _allot(total, shares):
 SCALE_BARS = ["none", "same", "random", "class"]
 
 
-def _check(images, patients, stain_leak, size, scale_bar, duplicates):
+def _check(images, patients, stain_leak, size, scale_bar, duplicates, seed):
     "`InputError` for settings that no folder of smears can have."
-    for wrong, message in [
+    _check_seed(seed)
+    _refuse(
         (patients < 4, f"patients={patients}: at least 4 are needed, one for each class"),
         (images < 2 * patients, f"images={images}: too few for {patients} patients; at least {2 * patients} are needed"),
         (not 0 <= stain_leak <= 1, f"stain_leak={stain_leak}: must lie between 0 and 1"),
         (not 64 <= size <= 2048, f"size={size}: must lie between 64 and 2048 pixels"),
         (scale_bar not in SCALE_BARS, f"scale_bar={scale_bar!r}: must be one of {', '.join(SCALE_BARS)}"),
         (not 0 <= duplicates <= images, f"duplicates={duplicates}: must lie between 0 and the {images} images"),
-    ]:
-        if wrong:
-            raise InputError(message)
+    )
+
+
+def _check_space(out, images, size):
+    "`InputError` if the disk has no room for these images."
+    place = next(p for p in Path(out).resolve().parents if p.is_dir())
+    need, free = images * size**2 * 0.5, shutil.disk_usage(place).free  # half a byte a pixel for picture, twin and mask
+    _refuse((need > free, f"{out}: {images:,} images need about {need / 1e9:,.0f} GB, {free / 1e9:,.0f} are free; ask for fewer or smaller ones"))
 
 
 def _bars(scale_bar, people, seed):
@@ -611,7 +662,8 @@ def make_smears(
 ) -> Path:
     "Write smears in the layout of the public set, with the truth; `InputError` if settings or folder do not allow it."
     patients = min(40, max(4, images // 8)) if patients is None else patients
-    _check(images, patients, stain_leak, size, scale_bar, duplicates)
+    _check(images, patients, stain_leak, size, scale_bar, duplicates, seed)
+    _check_space(out, images + duplicates, size)
     plan = _plan(images, patients, duplicates, seed)
     names = [f"P{k + 1:02d}" for k in range(patients)]
     people = {name: draw_patient([seed, k, 5], CLASSES[k % 4], stain_leak, name) for k, name in enumerate(names)}

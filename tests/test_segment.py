@@ -1,6 +1,7 @@
 """Segmentation: the authors' threshold against an independent conversion, the mended one against the truth."""
 import colorsys
 import errno
+import io
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,13 @@ def test_the_published_picture_is_value_saturation_hue():
     assert (picture[mask][:, 0] == rgb[mask].max(1)).all(), "value is the brightest channel"
     assert picture[mask][:, 2].min() >= seg.HUE and picture[mask][:, 1].min() >= seg.SATURATION
     assert (rgb == smear(3, "Early", 96, stain_leak=1).image).all(), "the input is left alone"
+
+
+def test_the_files_of_pro_and_benign_are_segmented_too():
+    for label in ("Pro", "Benign"):
+        drawn = [smear(10000 + k, label, scale_bar=0) for k in range(25)]
+        found = [find_cells(np.asarray(Image.open(io.BytesIO(s.jpeg())))) for s in drawn]
+        assert np.median([dice(f > 0, s.mask > 0) for f, s in zip(found, drawn)]) >= 0.85
 
 
 @pytest.mark.parametrize("label", CLASSES)
@@ -119,6 +127,19 @@ def test_images_without_cells_are_named(folder, tmp_path):
     Image.new("RGB", (80, 80), "white").save(folder / "empty.png")
     done = segment_folder(folder, tmp_path / "cut", progress=False)
     assert done.empty == ["empty.png"] and "no cell in 1: empty.png" in str(done)
+
+
+def test_pictures_without_colour_are_named(folder, tmp_path):
+    Image.open(folder / "c.tif").convert("L").save(folder / "grey.jpg")
+    done = segment_folder(folder, tmp_path / "cut", progress=False)
+    assert done.grey == ["grey.png"] and "without colour, which segmentation needs: grey.png" in str(done)
+
+
+def test_the_output_does_not_become_input(folder, tmp_path):
+    for out in (folder, folder / "cut"):
+        with pytest.raises(InputError, match="name a folder outside"):
+            segment_folder(folder, out, progress=False)
+    assert not (folder / "cut").exists()
 
 
 def test_all_unreadable_files_are_named_at_once(folder, tmp_path):

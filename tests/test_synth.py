@@ -141,11 +141,41 @@ def test_scale_bars_tell_the_class_where_asked(folder):
     (dict(patients=3), "at least 4"), (dict(images=20, patients=12), "too few for 12 patients"), (dict(stain_leak=-0.1), "between 0 and 1"),
     (dict(stain_leak=float("nan")), "between 0 and 1"), (dict(size=32), "between 64 and 2048"), (dict(scale_bar="blue"), "must be one of"),
     (dict(duplicates=1000), "duplicates=1000"), (dict(images=0), "images=0"),
+    (dict(seed=-1), "seed=-1"), (dict(images=10**12), "ask for fewer or smaller"),
 ])
 def test_impossible_settings_write_nothing(tmp_path, wrong, message):
     with pytest.raises(InputError, match=message):
         make_smears(tmp_path / "x", progress=False, **wrong)
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong, message", [
+    (dict(label="Foo"), "must be one of Benign"), (dict(view=0), "view=0"), (dict(size=0), "size=0"), (dict(scale_bar=7), "scale_bar=7"),
+    (dict(stain_leak=2), "stain_leak=2"), (dict(seed=-1), "seed=-1"), (dict(cells=dict(nc_ratio=0)), "nc_ratio=0"),
+    (dict(cells=dict(nc_ratio=2)), "nc_ratio=2"), (dict(cells=dict(radius=-3)), "radius=-3"), (dict(camera=dict(white=(1, 0, 1))), "white="),
+])
+def test_numbers_that_cannot_be_drawn_are_named(wrong, message):
+    with pytest.raises(InputError, match=message):
+        smear(**{"seed": 1, **wrong})
+
+
+@pytest.mark.parametrize("style", range(4))
+def test_what_the_scale_bar_hides_is_not_truth(style):
+    plain, bar = smear(1, "Pre"), smear(1, "Pre", scale_bar=style)
+    assert not bar.mask[synth._hidden(224, style, bar.pixel)].any() and not bar.nuclei[synth._hidden(224, style, bar.pixel)].any()
+    assert ((bar.mask > 0) <= (plain.mask > 0)).all()
+
+
+@pytest.mark.parametrize("kind", ["here", "link", "dangling", "empty"])
+def test_an_empty_place_is_filled_where_it_is(tmp_path, monkeypatch, kind):
+    (tmp_path / "empty").mkdir()
+    if kind in ("link", "dangling"):
+        (tmp_path / kind).symlink_to("empty" if kind == "link" else "nowhere")
+    monkeypatch.chdir(tmp_path / "empty")
+    before = (tmp_path / "empty").stat().st_ino
+    out = make_smears("." if kind == "here" else tmp_path / kind, images=8, patients=4, size=64, workers=1, progress=False)
+    assert sorted(p.name for p in out.iterdir()) == ["Original", "Segmented", "catalogue.csv", "cells.csv", "masks", "truth.csv"]
+    assert (tmp_path / "empty").stat().st_ino == before and sorted(p.name[0] for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path):
