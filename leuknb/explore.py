@@ -407,7 +407,7 @@ def correlation(
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.corrcoef(small)[0, 1])
 
-
+# %% ../nbs/80_explore.ipynb #28afc134
 class Features:
     "A run's models and features: stored with the run for training images, computed for the others."
 
@@ -520,7 +520,7 @@ class Features:
         order = [n for n in np.argsort(distance, kind="stable")[: count + 1] if ids[n] != leave]
         return [(ids[n], float(distance[n])) for n in order[:count]]
 
-
+# %% ../nbs/80_explore.ipynb #3fb92cce
 class Neighbours:
     "The training images nearest to a picture, as `neighbours_html` takes them."
 
@@ -598,7 +598,7 @@ def evidence(
         return f @ signs
     return torch.cat([-f, f], 1) / 2 if f.shape[1] == 1 else f
 
-
+# %% ../nbs/80_explore.ipynb #81003ebc
 def heat_map(
     score,  # a torch module: prepared picture -> scores (1, k)
     layer,  # the module whose activations are weighted
@@ -615,7 +615,7 @@ def heat_map(
     fine = LayerAttribution.interpolate(coarse, tuple(x.shape[-2:]), "bilinear")[0, 0]
     return (fine / fine.max().clamp_min(1e-30)).cpu().numpy()
 
-
+# %% ../nbs/80_explore.ipynb #745d3696
 def attribution(
     pipeline,  # Backbone and head, or a fine-tuned network
     path: str | Path,
@@ -757,7 +757,7 @@ class Viewer(Front):
     opacity = traitlets.Float(0.7).tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
 
-
+# %% ../nbs/80_explore.ipynb #1aedcb69
 class Judgement(Front):
     "Flag, corrected label and note of one image; sends {image, flagged | label | note} or {do: undo | export}."
     _esm = _asset("judge.js")
@@ -893,7 +893,7 @@ def first_view(pred: Predictions) -> dict:  # facet -> answer
         return {"true": answer(pred.classes[0])}
     return {} if pred.wrong.any() else {"predicted": "any"}
 
-
+# %% ../nbs/80_explore.ipynb #15c31efe
 class FilterBar(widgets.HBox):
     "A dropdown a facet, each answer with its count; `answers` and `confidence` say what is chosen."
     changed = traitlets.Int(0)
@@ -999,7 +999,7 @@ def model_name(model):
     backbone, head, variant = model
     return f"{named(backbone)} + {named(head)}, {variant}"
 
-
+# %% ../nbs/80_explore.ipynb #b8fe9a04
 class Explained(widgets.VBox):
     "Attribution and neighbours of one picture for one model; shared by the detail and the trial panel."
 
@@ -1051,7 +1051,7 @@ class Explained(widgets.VBox):
     def _found(self, near, problem):
         self.near.value = (f'<div class="lk-note" role="status">No neighbours: {html.escape(problem)}</div>' if problem else neighbours_html(*near))
 
-
+# %% ../nbs/80_explore.ipynb #93411d2b
 class Detail(Explained):
     "Everything about the chosen image."
 
@@ -1178,7 +1178,7 @@ class MatrixPanel(widgets.VBox):
         if cell != self.matrix.chosen:
             self.matrix.show(chosen=cell)
 
-
+# %% ../nbs/80_explore.ipynb #46afd3f4
 class MapPanel(widgets.VBox):
     "Features of all images in two dimensions; chosen points fill the gallery."
     KINDS = ["error", "class", "prediction"]
@@ -1267,7 +1267,7 @@ class MapPanel(widgets.VBox):
         "Ring the image that the detail shows."
         self.map.marked = self.images.index(image) if image in self.images else -1
 
-
+# %% ../nbs/80_explore.ipynb #857961bc
 SEGMENTED = "This model works on segmented pictures: yours was segmented by the authors' colour thresholds first. "
 
 
