@@ -18,12 +18,13 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
+from sklearn.utils import check_consistent_length, gen_batches
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from .backbones import STEPS, Backbone
 from .files import InputError, atomic
-from .heads import LDAHead, SVMHead, load_head, save_head
+from .heads import LDAHead, SVMHead, check_features, load_head, save_head
 
 # %% ../nbs/65_robust.ipynb #03ba8394
 def another_camera(
@@ -86,10 +87,13 @@ class RobustHead(ClassifierMixin, BaseEstimator):
         copies=(),  # features of the same images by other cameras, each of shape (n, d)
     ):
         "Fit all; copies of an image stay on one side of the inner folds."
-        X, y, times = np.asarray(X), np.asarray(y), 1 + len(copies)
+        X, y = check_features(self, X, y)
+        check_classification_targets(y)
+        check_consistent_length(X, groups, *copies)
+        times = 1 + len(copies)
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
-        if unknown := [name for name in self.heads if name not in MEMBERS]:
-            raise InputError(f"head {unknown[0]!r}: choose from {', '.join(MEMBERS)}")
+        if not self.heads or not set(self.heads) <= set(MEMBERS):
+            raise InputError(f"heads={self.heads!r}: choose from {', '.join(MEMBERS)}")
         self.training_, self.heads_ = np.concatenate([X, *copies]), {}
         wide = dict(C=self.C, gamma=1 / (self.width * X.shape[1]), scale="standard")
         for name in self.heads:
@@ -102,18 +106,20 @@ class RobustHead(ClassifierMixin, BaseEstimator):
         "What follows from the heads."
         heads = list(self.heads_.values())
         self.classes_, self.n_features_in_ = heads[0].classes_, heads[0].n_features_in_
-        self.best_score_ = float(np.mean([head.best_score_ for head in heads]))
+        self.best_score_ = max(head.best_score_ for head in heads)  # inner accuracy of the best of them
         self.best_params_ = {f"{name} {k}": v for name, head in self.heads_.items() for k, v in head.best_params_.items()}
         return self
 
     def predict_proba(self, X) -> np.ndarray:  # (n, n_classes)
         "The mean of the heads' calibrated probabilities."
         check_is_fitted(self, "heads_")
+        X = check_features(self, X)
         return np.mean([head.predict_proba(X) for head in self.heads_.values()], axis=0)
 
     def predict(self, X) -> np.ndarray:  # (n,)
         "The most probable class."
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        winners = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[winners]
 
     def save(self, stem: str | Path):
         "Write a skops file for each head (`STEM-lda.skops`, ...); the training features are kept apart."

@@ -342,6 +342,6 @@ def test_without_data_nothing_is_drawn_for_a_wrong_choice(tmp_path, wrong):
 
 def test_a_damaged_run_is_named(smears, made, tmp_path, capsys):
     shutil.copytree(made[0].path, tmp_path / "run")
-    (tmp_path / "run" / "config.json").write_text('{"choices": ')
+    next((tmp_path / "run" / "models").glob("*.json")).write_text('{"backbone": ')
     assert main(["predict", str(tmp_path / "run"), str(files(smears / "Original")[0])]) == 2
-    assert "config.json: is damaged" in capsys.readouterr().err
+    assert ".json: is damaged" in capsys.readouterr().err

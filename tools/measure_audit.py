@@ -113,7 +113,8 @@ def planted(seed, leak, bar):
 
 def oracle(seeds):
     "How often each shortcut is reported where it was planted, and where it was not."
-    jobs = [(seed, *plant) for seed in range(seeds) for plant in ((0, "same"), (1, "same"), (0, "class"))]
+    jobs = [(seed, 0, "same") for seed in range(seeds)]
+    jobs += [(seed, *plant) for seed in range(2 * seeds // 5) for plant in ((1, "same"), (0, "class"))]
     runs = pd.concat([piece("oracle-" + "-".join(map(str, j)), lambda j=j: planted(*j)) for j in jobs])
     runs = runs[runs["kind"] == "shortcut"].assign(found=lambda t: t["found"].astype(str) == "True")
     groups = runs.groupby(["stain_leak", "scale_bar", "name"], sort=False)
@@ -129,7 +130,7 @@ def main():
     p.add_argument("part", choices=("shortcuts", "splits", "shifts", "oracle"))
     p.add_argument("data", nargs="?", help="folder with the real images")
     p.add_argument("--images", type=int, default=400, help="test images to shift (default: %(default)s)")
-    p.add_argument("--seeds", type=int, default=20, help="of the oracle (default: %(default)s)")
+    p.add_argument("--seeds", type=int, default=20, help="honest folders of the oracle; planted ones are fewer (default: %(default)s)")
     args = p.parse_args()
     if args.part == "oracle":
         return oracle(args.seeds)

@@ -1,11 +1,10 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike,ablation]
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike]
 
 Features are cached and the tables of each seed kept under --runs, so an interrupted measurement continues. Writes nbs/measured/robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-shifts.csv (accuracy by shift and strength; --images held-out
-images a seed), robust-blocks.csv (contiguous blocks, embargo 75), robust-unlike.csv (AUROC and share of warnings for pictures that are no smears) and
-robust-ablation.csv (the recipe with one part exchanged or added, by blocks and by group).
+images a seed), robust-blocks.csv (contiguous blocks, embargo 75) and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears).
 """
 import argparse
 import tempfile
@@ -14,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from leuknb.data import catalogue, split
-from leuknb.heads import LDAHead, SVMHead
+from leuknb.heads import SVMHead
 from leuknb.metrics import wilson
 from leuknb.results import inner_groups, sides
 from leuknb.robust import FOREIGN, RobustHead, Robust, Unlike, foreign
@@ -135,82 +133,19 @@ def unlike(recipe, X, rows, count=60):
                          for name, s in scores.items()])
 
 
-EXCHANGED = {"the recipe": {}, "untrained weights": dict(weights="random", layer="stats", pool="stats", size=448, crop=False),
-             "224 pixels": dict(size=224), "pool5, 2 x 2": dict(layer="pool5", pool="avg2")}
-
-
-def probabilities(matrices, rows, train, test, blocks=None):
-    "Of a `RobustHead` on these features, and of linear discriminants on the segmented twins."
-    y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
-    found = {}
-    for name, X in matrices.items():
-        head = LDAHead().fit(X[train], y, groups) if name == "twins" else RobustHead().fit(X[0][train], y, groups, [copy[train] for copy in X[1:]])
-        found[name] = head.predict_proba((X if name == "twins" else X[0])[test])
-    return found, head.classes_
-
-
-def benign_aware(p, y, classes, folds=5, seed=0):
-    "Predictions with the factor on the probability of Benign that is best, in balanced accuracy, for the other folds' images."
-    factors, said = np.geomspace(0.1, 10, 41), np.empty(len(y), object)
-    benign = np.where(classes == "Benign", 1.0, 0.0)
-    called = [classes[(p * factor**benign).argmax(1)] for factor in factors]
-    for fit, use in StratifiedKFold(folds, shuffle=True, random_state=seed).split(p, y):
-        said[use] = called[int(np.argmax([balanced_accuracy_score(y[fit], own[fit]) for own in called]))][use]
-    return said
-
-
-def ablation(matrices, rows, scheme, seed=0):
-    "One split: the recipe with a part exchanged or added."
-    parts, held, order, classes = split(rows, scheme, seed=seed, **dict(folds=5, embargo=75) if scheme == "blocks" else {}), [], [], None
-    for fold in sorted(parts["fold"].unique()):
-        train, test = sides(rows, parts, fold)
-        found, classes = probabilities(matrices, rows, train, test, 5 if scheme == "blocks" else None)
-        held.append(found)
-        order.append(test)
-    test, p = np.concatenate(order), {name: np.concatenate([h[name] for h in held]) for name in matrices}
-    y = rows["label"].astype(str).to_numpy()[test]
-    said = {name: classes[own.argmax(1)] for name, own in p.items() if name != "twins"}
-    said["and the segmented twin"] = classes[(3 * p["the recipe"] + p["twins"]).argmax(1)]
-    said["and a threshold for Benign"] = benign_aware(p["the recipe"], y, classes)
-    return graded({name: own == y for name, own in said.items()}, rows, test, split=scheme, seed=seed)
-
-
-def ablations(cat, rows, args):
-    "Blocks, and by group for each seed."
-    paths, matrices = rows["path"].to_numpy(), {}
-    for name, changes in EXCHANGED.items():
-        recipe = Robust(**changes)
-        matrices[name] = [recipe.backbone(k).transform(paths) for k in range(recipe.copies + 1)]
-    twins = cat[cat["variant"] == "segmented"].set_index("image").loc[rows["image"], "path"].to_numpy()
-    matrices["twins"] = Robust().backbone().set_params(preprocess=None).transform(twins)
-    jobs = [("blocks", 0), *(("group", seed) for seed in map(int, args.seeds.split(",")))]
-    return pd.concat([kept(Path(args.runs) / f"ablation-{scheme}-{seed}.csv", lambda: ablation(matrices, rows, scheme, seed)) for scheme, seed in jobs])
-
-
-def write(tables):
-    "Each table, whole."
-    for name, parts in tables.items():
-        if parts:
-            pd.concat(parts).to_csv(ROOT / "nbs" / "measured" / f"robust-{name}.csv", index=False, float_format="%.5f")
-
-
 def main():
     "Run what is missing, then write the tables."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--seeds", default="1,2,3,4,5")
     p.add_argument("--images", type=int, default=200)
-    p.add_argument("--parts", default="clean,shifts,blocks,unlike,ablation")
+    p.add_argument("--parts", default="clean,shifts,blocks,unlike")
     p.add_argument("--runs", default=str(ROOT / "runs" / "robust"))
     args = p.parse_args()
     cat = catalogue(args.data)
     rows, recipe = cat[cat["variant"] == "original"].reset_index(drop=True), Robust()
-    tables = {"clean": [], "shifts": []}
-    if "ablation" in args.parts:
-        tables["ablation"] = [ablations(cat, rows, args)]
-    if args.parts == "ablation":
-        return write(tables)
     X, plain = matrices(recipe, rows)
+    tables = {"clean": [], "shifts": []}
     if "blocks" in args.parts:
         tables["blocks"] = [kept(Path(args.runs) / "blocks.csv", lambda: blocks(recipe, X, plain, rows))]
     if "unlike" in args.parts:
@@ -218,7 +153,9 @@ def main():
     for seed in map(int, args.seeds.split(",")):
         for name, table in clean_and_shifts(recipe, X, plain, rows, seed, args).items():
             tables[name].append(table)
-    write(tables)
+    for name, parts in tables.items():
+        if parts:
+            pd.concat(parts).to_csv(ROOT / "nbs" / "measured" / f"robust-{name}.csv", index=False, float_format="%.5f")
 
 
 if __name__ == "__main__":
