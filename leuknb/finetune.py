@@ -12,15 +12,18 @@ import os
 import shutil
 import sys
 import tempfile
+import uuid
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold
@@ -117,6 +120,10 @@ def _rest(model: nn.Module, cut: str) -> nn.Module:  # shares the model's parame
 class _Network(nn.Module):
     "A network in two parts: `prefix`, which stays as it is, and `forward`, which is trained."
 
+    def dropout(self) -> list:
+        "Share of inputs that each dropout layer leaves out."
+        return [part.p for part in self.modules() if isinstance(part, nn.Dropout)]
+
     def normalise(self, x):  # (n, 3, h, h), 0-1
         return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
@@ -178,7 +185,8 @@ class _Standard(_Network):
             handle.remove()
 
     def forward(self, x):
-        return self.parts[0](x)
+        x = self.parts[0](x)
+        return getattr(x, "logits", x).flatten(1)  # GoogLeNet gives more than logits, SqueezeNet a map of 1 x 1
 
     def calibrate(self, inputs):
         "Nothing is scaled."
@@ -274,21 +282,39 @@ class _Stats(_Network):
         return self.state_dict()
 
 # %% ../nbs/40_finetune.ipynb #97996a29
+def _writable(folder: Path) -> Path:
+    "The folder, made where there is none; `OSError` if nothing can be written there."
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    return folder
+
+
+def _sweep(home: Path):
+    "Remove what killed runs left: a folder whose lock nobody holds."
+    for name in {path.name.split("-")[0].removesuffix(".lock") for path in home.iterdir()}:
+        lock = FileLock(home / f"{name}.lock", timeout=0)
+        with suppress(Timeout, OSError), lock:
+            for folder in home.glob(f"{name}*"):
+                shutil.rmtree(folder, ignore_errors=True)
+            Path(lock.lock_file).unlink()
+
+
+@contextmanager
 def _scratch():
-    "A temporary folder on the disk of the cache."
-    parent = cache_folder() / "finetuning"
-    parent.mkdir(parents=True, exist_ok=True)
-    return _Scratch(parent)
-
-
-class _Scratch(tempfile.TemporaryDirectory):
-    "A temporary folder, as a Path."
-
-    def __init__(self, parent):
-        super().__init__(dir=parent, ignore_cleanup_errors=True)
-
-    def __enter__(self):
-        return Path(self.name)
+    "A temporary folder on the disk of the cache, or where the system keeps such folders."
+    try:
+        home = _writable(cache_folder() / "finetuning")
+        _sweep(home)
+    except OSError as error:
+        home = Path(tempfile.gettempdir())
+        warnings.warn(f"{cache_folder()} cannot be written to ({error.strerror}); {home} is used: set LEUKNB_CACHE to another folder", RuntimeWarning)
+    name = uuid.uuid4().hex
+    lock = FileLock(home / f"{name}.lock")
+    try:
+        with lock, tempfile.TemporaryDirectory(prefix=f"{name}-", dir=home, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
 
 
 def _store(
@@ -466,20 +492,28 @@ class _Keeper(Callback):
         "Continue after the last finished epoch."
         if self.path is None or not self.path.exists():
             return False
+        before = _state(net.module_)
         try:
-            value = torch.load(self.path, weights_only=True, map_location="cpu")
+            rows = self.take_up(net, torch.load(self.path, weights_only=True, map_location="cpu"))
         except Exception as error:
             warnings.warn(f"{self.path}: cannot be read ({type(error).__name__}); training begins anew", RuntimeWarning)
+            net.module_.load_state_dict(before, strict=False)
             return False
-        if value["optimizer"]:
-            net.module_.load_state_dict(value["state"], strict=False)
-            net.optimizer_.load_state_dict(value["optimizer"])
-        self.best = value["best"]
-        for row in value["rows"]:
+        for row in rows:
             net.history.new_epoch()
             for key, item in row.items():
                 net.history.record(key, item)
         return True
+
+    def take_up(self, net, value) -> list:  # the finished epochs
+        "Set network and optimiser to what a checkpoint holds."
+        rows, best = [dict(row) for row in value["rows"]], {key: value["best"][key] for key in ("score", "epoch", "state")}
+        net.module_.load_state_dict(best["state"], strict=False)
+        if value["optimizer"]:
+            net.module_.load_state_dict(value["state"], strict=False)
+            net.optimizer_.load_state_dict(value["optimizer"])
+        self.best = best
+        return rows
 
 
 def _run(net, keeper, batches) -> bool:  # whether Ctrl-C ended it
@@ -493,7 +527,9 @@ def _run(net, keeper, batches) -> bool:  # whether Ctrl-C ended it
     except KeyboardInterrupt:
         if keeper.best is None:
             raise
-        warnings.warn(f"stopped by Ctrl-C in epoch {len(net.history)}: keeping epoch {keeper.best['epoch']}, the best so far", RuntimeWarning)
+        kept = f"keeping epoch {keeper.best['epoch']}, the best so far"
+        best = kept if keeper.path is None else f"the same call continues after epoch {len(keeper.rows(net))}"
+        warnings.warn(f"stopped by Ctrl-C in epoch {len(net.history)}: {best}", RuntimeWarning)
         return True
     keeper.write(net)
     return False
@@ -650,7 +686,8 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, groups=None):
         "Train on image files; `InputError` for what cannot be trained on."
-        paths, codes = self._check(X, y)
+        paths, codes = self._check(X, y, groups)
+        self._forget()
         rows = inner_split(codes, self.classes_, groups, self.validation, self.seed)
         self._settle()
         self.data_digest_ = digest(_image_digests(paths), codes.tolist(), [part.tolist() for part in rows])
@@ -658,6 +695,12 @@ class FineTuned(ClassifierMixin, BaseEstimator):
             best = self._train(paths, codes, *rows)
         self._finish(best)
         return self
+
+    def _forget(self):
+        "Leave nothing of an earlier fit."
+        for name in ("network_", "head_history_", "_file"):
+            vars(self).pop(name, None)
+        self.label_ = self.name
 
     def _train(self, paths, codes, train, valid) -> dict:  # the best epoch
         "Train the network that the settings describe, the head alone first."
@@ -684,7 +727,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         keeper = _Keeper(self.patience if valid else None, self._checkpoint_path())
         net = _Net(self.network_, criterion=nn.CrossEntropyLoss, criterion__weight=self._class_weights(codes),
                    criterion__label_smoothing=self.label_smoothing, train_split=valid and predefined_split(valid),
-                   callbacks=[keeper, _Bar(self.name, self.progress)], device=self.device_, verbose=0)
+                   callbacks=[keeper, _Bar(self.label_, self.progress)], device=self.device_, verbose=0)
         net.owner, self.network_.new = self, set() if head else self.network_.new
         net.initialize()
         if not keeper.read(net):
@@ -706,15 +749,30 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
     def predict(self, X) -> np.ndarray:
         "The most probable class of each image file."
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        codes = self.predict_proba(X).argmax(1)
+        return self.classes_[codes]
 
     def backbone(self, path: str | Path | None = None, **kwargs) -> Backbone:  # kwargs: such as layer, pool
         "The trained network as a feature transformer; its weights are saved to `path`, or in the cache folder."
-        check_is_fitted(self, "network_")
-        path = Path(path or cache_folder() / "finetuned" / f"{self.name}-{self._key()}.safetensors")
-        self.save(path)
+        if path is None:
+            path = os.fspath(self)
+        else:
+            self.save(path)
         same = {key: getattr(self, key) for key in ("size", "crop", "preprocess", "precision", "device", "progress")}
         return Backbone(self.name, weights=path, **same | kwargs)
+
+    def __fspath__(self) -> str:
+        "A file of the trained weights in the cache folder, so that `Backbone(weights=model)` can read them."
+        check_is_fitted(self, "network_", msg="This %(name)s is not trained: call fit first. A clone, as cross_val_predict makes one, is not trained "
+                        "either; there, give Backbone the path of the saved model, or take model.backbone().")
+        if not Path(getattr(self, "_file", "")).is_file():
+            file = cache_folder() / "finetuned" / f"{self.name}-{digest(self._key(), self.best_epoch_, self.interrupted_)}.safetensors"
+            try:
+                self.save(file)
+            except OSError as error:
+                raise InputError(f"{file}: cannot be written ({error.strerror}); set LEUKNB_CACHE to another folder") from None
+            self._file = str(file)
+        return self._file
 
     def save(self, path: str | Path):
         "Weights (half precision, readable by `Backbone(weights=path)`) as safetensors, and a readable card beside it."
@@ -731,23 +789,31 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
     def card(self) -> dict:
         "What was trained, on what, how, and how well."
-        settings = {key: value for key, value in self.get_params().items() if key not in ("checkpoint", "progress")}
-        return {"settings": _plain(settings), "classes": self.classes_.tolist(), "head": self.head_, "data_digest": self.data_digest_,
+        settings = {key: value for key, value in self.get_params(deep=False).items() if key not in ("checkpoint", "progress")}
+        return {"settings": _plain(settings), "resolved": self._resolved(), "classes": self.classes_.tolist(), "head": self.head_, "data_digest": self.data_digest_,
                 "weights_digest": self.weights_digest_, "precision": self.precision_, "device": self.device_,
                 "best_epoch": self.best_epoch_, "best_score": None if np.isnan(self.best_score_) else self.best_score_, "interrupted": self.interrupted_,
                 "history": self.history_.drop(columns="seconds").to_dict("list"),
                 "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
 
+    def _resolved(self):
+        "What the settings that were left open came to."
+        return {"epochs": self.epochs_, "head": self.head_, "head_epochs": self._head_epochs(), "augment": self._changes() is not None,
+                "size": self.preprocessing_.size, "crop": self.preprocessing_.crop, "classes": self.classes_.tolist(),
+                "precision": self.precision_, "device": self.device_, "dropout": self.network_.dropout()}
+
     def plot_history(self, axes=None):
         "Learning curves."
         return plot_history(self.history_, self.best_epoch_, f"Fine-tuned {self.name}", axes)
 
-    def _check(self, X, y):
+    def _check(self, X, y, groups=None):
         "Paths and class numbers."
         _check_choices(self)
         paths, labels = _image_paths(X), pd.Series(np.asarray(y, dtype=object))
         if len(paths) != len(labels) or labels.isna().any():
             raise InputError(f"{len(paths)} images and {labels.notna().sum()} labels: give each image one label")
+        if groups is not None and len(groups) != len(paths):
+            raise InputError(f"{len(paths)} images and {len(groups)} groups: give each image one group, or none at all")
         wanted = self.classes if self.classes is not None else getattr(getattr(y, "dtype", None), "categories", labels)
         self.classes_ = np.unique(np.asarray(list(wanted)))
         if missing := [str(c) for c in self.classes_ if c not in set(labels)]:
@@ -756,6 +822,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
             raise InputError(f"class {strange[0]!r} is not among {', '.join(map(str, self.classes_))}")
         if len(self.classes_) < 2:
             raise InputError(f"all images are of class {self.classes_[0]!r}: a classifier needs at least two classes")
+        _check_class_weight(self.class_weight, self.classes_.tolist())
         return paths, np.searchsorted(self.classes_, labels.to_numpy(self.classes_.dtype))
 
     def _settle(self, header=None):
@@ -818,7 +885,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         "An estimator that trains the head on what the untouched layers give (Kumar et al., ICLR 2022)."
         first = clone(self).set_params(unfreeze="classifier", head=self.head_, augment=self._changes() is not None,
                                        epochs=self._head_epochs())
-        first.classes_, first.data_digest_ = self.classes_, self.data_digest_
+        first.classes_, first.data_digest_, first.label_ = self.classes_, self.data_digest_, f"{self.name}, head alone,"
         first._settle()
         return first
 
@@ -850,7 +917,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
     def _key(self):
         "Names the settings and the data."
-        settings = {key: value for key, value in self.get_params().items() if key not in ("checkpoint", "progress", "device")}
+        settings = {key: value for key, value in self.get_params(deep=False).items() if key not in ("checkpoint", "progress", "device")}
         return digest(_plain(settings), self.weights_digest_, self.data_digest_, self.classes_.tolist(), self.device_, self.precision_)
 
     def _checkpoint_path(self):
@@ -872,6 +939,11 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 # %% ../nbs/40_finetune.ipynb #b929947e
 _CHOICES = {"unfreeze": ("classifier", "last-block", "all"), "head": ("auto", "torchvision", "stats"), "optimizer": ("adamw", "sgd"),
             "schedule": ("cosine", "constant")}
+_NUMBERS = {  # least and largest value; whole numbers where the first is one
+    "epochs": (1, np.inf), "head_epochs": (0, np.inf), "batch_size": (2, np.inf), "patience": (1, np.inf), "seed": (0, 2**32 - 1), "lr": (1e-12, np.inf),
+    "new_lr": (1e-12, np.inf), "weight_decay": (0.0, np.inf), "clip": (0.0, np.inf), "dropout": (0.0, 0.99), "label_smoothing": (0.0, 0.99),
+    "colour": (0.0, 2.0), "exposure": (0.0, 2.0), "validation": (0.0, 0.5)}
+_OR_NONE = ("epochs", "head_epochs", "patience", "clip", "dropout", "validation")
 
 
 def _check_choices(model):
@@ -879,10 +951,35 @@ def _check_choices(model):
     for name, known in _CHOICES.items():
         if getattr(model, name) not in known:
             raise InputError(f"{name} {getattr(model, name)!r}: choose from {', '.join(known)}")
-    if (model.epochs is not None and model.epochs < 1) or model.batch_size < 2 or model.lr <= 0:
-        raise InputError("epochs must be at least 1, batch_size at least 2, lr above 0")
-    if model.validation and not 0 < model.validation <= 0.5:
-        raise InputError(f"validation {model.validation}: a share of the training rows, above 0 and at most 0.5, or None")
+    for name, (low, high) in _NUMBERS.items():
+        value, whole = getattr(model, name), isinstance(low, int)
+        if value is None and name in _OR_NONE:
+            continue
+        if isinstance(value, bool) or not isinstance(value, Integral if whole else Real) or not low <= value <= high:
+            raise InputError(f"{name} {value!r}: give a {'whole ' * whole}number of at least {low}" + f" and at most {high}" * (high < np.inf)
+                             + ", or None" * (name in _OR_NONE))
+    if model.checkpoint is not None:
+        _check_checkpoint(model.checkpoint)
+
+
+def _check_checkpoint(folder):
+    "`InputError` if no checkpoint can be written there."
+    try:
+        _writable(Path(folder))
+    except OSError as error:
+        raise InputError(f"checkpoint {str(folder)!r}: cannot be written to ({error.strerror}); name another folder") from None
+
+
+def _check_class_weight(weight, classes: list):
+    "`InputError` for weights that are not of these classes."
+    if weight is None or isinstance(weight, str) and weight == "balanced":
+        return
+    if not isinstance(weight, dict):
+        raise InputError(f"class_weight {weight!r}: choose 'balanced', a number for each class, such as {{{classes[0]!r}: 3}}, or None")
+    if strange := [name for name in weight if name not in classes]:
+        raise InputError(f"class_weight: class {strange[0]!r} is not among {', '.join(map(str, classes))}")
+    if bad := [value for value in weight.values() if not isinstance(value, Real) or not 0 <= value < np.inf]:
+        raise InputError(f"class_weight {bad[0]!r}: a weight is a number of at least 0")
 
 
 def _plain(value):
@@ -938,11 +1035,12 @@ def _table(rows: list) -> pd.DataFrame:
 
 def _card_text(card: dict) -> str:
     "A card for people."
+    settings, history = card["settings"] | card["resolved"], pd.DataFrame(card["history"])
     lines = [f"# Fine-tuned {card['settings']['name']}", "", "For research and teaching, not for diagnosis.", ""]
-    lines += [f"- {key}: {card[key]}" for key in card if key not in ("settings", "history", "versions")]
-    lines += ["", "## Settings", ""] + [f"- {key}: {value}" for key, value in card["settings"].items()]
-    lines += ["", "## History", "", pd.DataFrame(card["history"]).round(4).to_string(index=False).replace("\n", "\n    "), ""]
-    lines[-2] = "    " + lines[-2]
+    lines += [f"- {key}: {card[key]}" for key in card if key not in ("settings", "resolved", "history", "versions")]
+    lines += ["", "## Settings", ""] + [f"- {key}: {'none' if value is None else value}" for key, value in settings.items()]
+    table = history.to_string(index=False, float_format="{:.4g}".format).splitlines()
+    lines += ["", "## History", "", *(f"    {line}" for line in table), ""]
     return "\n".join(lines + ["Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items())]) + "\n"
 
 

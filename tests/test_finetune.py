@@ -1,5 +1,7 @@
 "Fine-tuning: the contract, continuation, files, errors. Tiny pictures, random weights."
 import json
+import subprocess
+import sys
 import warnings
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
 
 from leuknb import finetune
@@ -159,6 +162,16 @@ def test_damaged_checkpoint(data, tmp_path):
     assert np.array_equal(first.predict_proba(data[0]), again.predict_proba(data[0]))
 
 
+@pytest.mark.parametrize("content", [{"x": 1}, {"rows": [], "best": {"score": [1.0], "epoch": 1, "state": {"head.2.weight": torch.zeros(3)}}, "optimizer": None}])
+def test_checkpoint_of_another_shape(data, tmp_path, content):
+    first = FineTuned("alexnet", **HEAD, checkpoint=tmp_path / "c").fit(*data)
+    file, = (tmp_path / "c").iterdir()
+    torch.save(content, file)
+    with pytest.warns(RuntimeWarning, match="training begins anew"):
+        again = FineTuned("alexnet", **HEAD, checkpoint=tmp_path / "c").fit(*data)
+    assert np.array_equal(first.predict_proba(data[0]), again.predict_proba(data[0]))
+
+
 def test_checkpoints_of_other_settings_are_not_mixed_up(data, tmp_path):
     for lr in (1e-4, 2e-4):
         FineTuned("alexnet", **HEAD, lr=lr, checkpoint=tmp_path / "c").fit(*data)
@@ -172,6 +185,12 @@ def test_ctrl_c_keeps_the_best(data, monkeypatch):
         model = FineTuned("alexnet", **HEAD).fit(*data)
     assert model.interrupted_ and len(model.history_) == 2 and model.best_epoch_ <= 2
     pd.testing.assert_frame_equal(model.history_.drop(columns="seconds"), two.history_[:2].drop(columns="seconds"))
+
+
+def test_ctrl_c_with_a_checkpoint_names_what_continues(data, monkeypatch, tmp_path):
+    stop_in(monkeypatch, 3, KeyboardInterrupt, "classifier")
+    with pytest.warns(RuntimeWarning, match="in epoch 3: the same call continues after epoch 2"):
+        FineTuned("alexnet", **HEAD, checkpoint=tmp_path).fit(*data)
 
 
 def test_ctrl_c_before_the_first_epoch_is_over(data, monkeypatch):
@@ -211,10 +230,43 @@ def test_backbone_of_a_trained_model(data, tmp_path):
     assert np.array_equal(trained, by_path)
 
 
+def test_backbone_takes_the_model_itself(data):
+    model = FineTuned("alexnet", **ALL | dict(epochs=1)).fit(*data)
+    given = Backbone("alexnet", weights=model, size=64, crop=False, progress=False)
+    assert np.array_equal(given.transform(data[0]), model.backbone().transform(data[0]))
+    model.set_params(seed=4).fit(*data)
+    assert np.array_equal(given.transform(data[0]), model.backbone().transform(data[0]))
+
+
+def test_a_second_fit_keeps_nothing_of_the_first(data):
+    model = FineTuned("alexnet", **ALL | dict(epochs=1)).fit(*data)
+    assert len(model.head_history_) == 2
+    model.set_params(unfreeze="classifier").fit(*data)
+    assert not hasattr(model, "head_history_")
+
+
+def test_card_names_what_was_chosen(data, tmp_path):
+    FineTuned("alexnet", **ALL | dict(epochs=None, lr=2e-6)).fit(data[0], data[1]).save(tmp_path / "net.safetensors")
+    text = (tmp_path / "net.md").read_text(encoding="utf-8")
+    assert "epochs: 6" in text and "size: 64" in text and "head: stats" in text and "e-0" in text and "None" not in text
+
+
+def test_stages_are_named(data, capsys):
+    FineTuned("alexnet", **ALL | dict(progress=True, epochs=1)).fit(*data)
+    said = capsys.readouterr().err
+    assert "alexnet, head alone, epoch 1:" in said and "alexnet epoch 1:" in said
+
+
 def test_training_goes_on_from_a_saved_model(data, tmp_path):
     FineTuned("alexnet", **ALL).fit(*data).save(tmp_path / "net.safetensors")
     more = FineTuned("alexnet", **HEAD | dict(weights=tmp_path / "net.safetensors")).fit(*data)
     assert more.head_ == "stats" and more.score(*data) > 0.8
+
+
+@pytest.mark.parametrize("name, unfreeze", [("squeezenet1_0", "classifier"), ("googlenet", "all")])
+def test_networks_that_give_more_than_logits(data, name, unfreeze):
+    model = FineTuned(name, **SMALL | dict(unfreeze=unfreeze, epochs=1)).fit(*data)
+    assert model.predict_proba(data[0][:3]).shape == (3, 2)
 
 
 def test_other_networks(data):
@@ -259,10 +311,51 @@ def test_matlab_preset_is_made_of_parameters():
     (dict(classes=["Benign", "Early"]), "no training image of class Early"),
     (dict(name="resnet18", head="stats"), "plain stack"),
     (dict(size=8), "choose 32 to 2048"),
+    (dict(epochs=2.5), "whole number of at least 1, or None"),
+    (dict(lr="a"), "lr 'a': give a number"),
+    (dict(new_lr=-5), "new_lr -5"),
+    (dict(seed=-1), "seed -1"),
+    (dict(dropout=2), "dropout 2: give a number of at least 0.0 and at most 0.99"),
+    (dict(label_smoothing=2), "label_smoothing 2"),
+    (dict(weight_decay=-1), "weight_decay -1"),
+    (dict(patience=-1), "patience -1"),
+    (dict(class_weight="bal"), "choose 'balanced'"),
+    (dict(class_weight={"Nope": 3}), "class 'Nope' is not among Benign, Pro"),
+    (dict(class_weight={"Pro": -3}), "class_weight -3"),
 ])
 def test_bad_settings(data, change, message):
     with pytest.raises(InputError, match=message):
         FineTuned(**dict(name="alexnet") | HEAD | change).fit(*data)
+
+
+def test_groups_of_another_length(data):
+    with pytest.raises(InputError, match="32 images and 5 groups"):
+        FineTuned("alexnet", **HEAD).fit(*data, groups=[1, 2, 3, 4, 5])
+
+
+def test_checkpoint_that_cannot_be_written(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="name another folder"):
+            FineTuned("alexnet", **HEAD, checkpoint=place).fit(*data)
+
+
+def test_cache_that_cannot_be_written(data, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LEUKNB_CACHE", str(tmp_path / "file"))
+    with pytest.warns(RuntimeWarning, match="set LEUKNB_CACHE to another folder"):
+        model = FineTuned("alexnet", **HEAD | dict(epochs=1)).fit(*data)
+        assert model.predict(data[0][:2]).shape == (2,)
+    with pytest.raises(InputError, match="set LEUKNB_CACHE to another folder"):
+        model.backbone()
+
+
+def test_not_fitted(data):
+    for use in (FineTuned.predict, FineTuned.predict_proba):
+        with pytest.raises(NotFittedError):
+            use(FineTuned(), data[0])
+    with pytest.raises(NotFittedError, match="A clone"):
+        Backbone("alexnet", weights=FineTuned(), progress=False).fit()
 
 
 def test_bad_data(data, tmp_path):
@@ -299,6 +392,15 @@ def test_memory_that_ends_while_training(data, monkeypatch):
     monkeypatch.setattr(finetune._Net, "infer", out)
     with pytest.raises(InputError, match="ran out of memory: take a smaller batch_size"):
         FineTuned("alexnet", **HEAD).fit(*data)
+
+
+def test_what_a_killed_run_left_is_removed(cache):
+    code = "import os; from leuknb.finetune import _scratch\nwith _scratch() as f: (f / 'x').write_text('x'); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode
+    left, = (cache / "finetuning").glob("*-*")
+    with finetune._scratch() as mine, finetune._scratch():
+        assert mine.exists() and not left.exists()
+    assert not list((cache / "finetuning").iterdir())
 
 
 def test_nothing_is_left_behind(data, cache):
