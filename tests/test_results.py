@@ -345,3 +345,31 @@ def test_a_damaged_run_is_named(smears, made, tmp_path, capsys):
     next((tmp_path / "run" / "models").glob("*.json")).write_text('{"backbone": ')
     assert main(["predict", str(tmp_path / "run"), str(files(smears / "Original")[0])]) == 2
     assert ".json: is damaged" in capsys.readouterr().err
+
+
+def test_predict_reads_what_a_catalogue_reads(smears, made, tmp_path, capsys):
+    picture = Image.open(files(smears / "Original")[0]).convert("RGB")
+    picture.save(tmp_path / "a.ppm")
+    picture.save(tmp_path / "without ending", "PNG")
+    (tmp_path / "README.txt").write_text("no picture")
+    assert [Path(p).name for p in predict(made[0].path, [tmp_path], progress=False)["image"]] == ["a.ppm", "without ending"]
+    Image.new("RGB", (5, 5)).save(tmp_path / "small.png")
+    picture.save(tmp_path / "moving.gif", save_all=True, append_images=[Image.new("RGB", picture.size)])
+    assert main(["predict", str(made[0].path), str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "small.png: 5 x 5 pixels" in said and "moving.gif: animated" in said
+
+
+def test_the_report_shows_what_was_misread(made):
+    run = made[0]
+    label = run.classes[0]
+    rows = run.predictions[(run.predictions["true"] == label) & (run.predictions["predicted"] != label)]
+    report = (run.path / "report.html").read_text()
+    assert report.count(f"true {label}, called ") == 2 * min(24, rows["image"].nunique())
+
+
+@pytest.mark.parametrize("wrong", [["--chapters", "luck"], ["--shifts", "hail"], ["--images", "0"], ["--seed", "-1"]])
+def test_a_wrong_audit_is_refused_before_any_work(tmp_path, wrong, monkeypatch):
+    monkeypatch.setattr("leuknb.results.catalogue", None)
+    assert main(["audit", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *wrong]) == 2
+    assert not (tmp_path / "out").exists()
