@@ -790,8 +790,8 @@ class FineTuned(ClassifierMixin, BaseEstimator):
     def card(self) -> dict:
         "What was trained, on what, how, and how well."
         settings = {key: value for key, value in self.get_params(deep=False).items() if key not in ("checkpoint", "progress")}
-        return {"settings": _plain(settings), "resolved": self._resolved(), "classes": self.classes_.tolist(), "head": self.head_, "data_digest": self.data_digest_,
-                "weights_digest": self.weights_digest_, "precision": self.precision_, "device": self.device_,
+        return {"settings": _plain(settings), "resolved": self._resolved(), "classes": self.classes_.tolist(), "head": self.head_,
+                "data_digest": self.data_digest_, "weights_digest": self.weights_digest_, "precision": self.precision_, "device": self.device_,
                 "best_epoch": self.best_epoch_, "best_score": None if np.isnan(self.best_score_) else self.best_score_, "interrupted": self.interrupted_,
                 "history": self.history_.drop(columns="seconds").to_dict("list"),
                 "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
@@ -940,8 +940,8 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 _CHOICES = {"unfreeze": ("classifier", "last-block", "all"), "head": ("auto", "torchvision", "stats"), "optimizer": ("adamw", "sgd"),
             "schedule": ("cosine", "constant")}
 _NUMBERS = {  # least and largest value; whole numbers where the first is one
-    "epochs": (1, np.inf), "head_epochs": (0, np.inf), "batch_size": (2, np.inf), "patience": (1, np.inf), "seed": (0, 2**32 - 1), "lr": (1e-12, np.inf),
-    "new_lr": (1e-12, np.inf), "weight_decay": (0.0, np.inf), "clip": (0.0, np.inf), "dropout": (0.0, 0.99), "label_smoothing": (0.0, 0.99),
+    "epochs": (1, np.inf), "head_epochs": (0, np.inf), "batch_size": (2, np.inf), "patience": (1, np.inf), "seed": (0, 2**32 - 1),
+    "lr": (1e-12, np.inf), "new_lr": (1e-12, np.inf), "weight_decay": (0.0, np.inf), "clip": (0.0, np.inf), "dropout": (0.0, 0.99), "label_smoothing": (0.0, 0.99),
     "colour": (0.0, 2.0), "exposure": (0.0, 2.0), "validation": (0.0, 0.5)}
 _OR_NONE = ("epochs", "head_epochs", "patience", "clip", "dropout", "validation")
 

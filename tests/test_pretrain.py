@@ -1,5 +1,8 @@
 "Pretraining: answers against an independent count, continuation, export, refusals."
+import json
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,6 +100,75 @@ def test_export_fits_torchvision(tmp_path):
     assert torch.equal(plain.features[0].weight, network.features[0].weight.half().float())
     assert path.stat().st_size < 6_000_000 and about["layer"] == file.metadata["layer"] == "stats"
     assert set(file.shapes) == {k for k in plain.state_dict() if k.startswith("features")}
+
+
+@pytest.mark.parametrize("change, message", [
+    ("crops=1", "choose 2 to"), ("pixels=16", "choose 64 to"), ("seed=-1", "choose 0 to"), ("temperature=0", "choose 0.001 to"), ("rate=1e12", "choose 1e-09 to"),
+    ("narrow=90", "narrow=90 is more than wide=84"), ("segmented=nan", "choose 0 to 1"), ("batch=2000", "there are only 1000"),
+])
+def test_settings_without_a_meaning(change, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        room.changed([change])
+    name, _, value = change.partition("=")
+    with pytest.raises(InputError, match=message):
+        room.pretrain(tmp_path / "x", recipe=replace(room.Recipe(), **{name: type(getattr(room.Recipe(), name))(float(value))}))
+    assert not (tmp_path / "x").exists()
+
+
+def test_no_warmup(tiny):
+    assert room.train(room.Pretext(), *tiny, replace(SMALL, warmup=0, steps=1), progress=False)[0]["step"] == 0
+
+
+def test_a_loss_that_is_no_number(tiny):
+    network = room.Pretext()
+    torch.nn.init.constant_(network.features[0].weight, torch.nan)
+    with pytest.raises(InputError, match="with a rate below 0.001"):
+        room.train(network, *tiny, SMALL, progress=False)
+
+
+def test_folders_and_files_that_are_something_else(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="name a folder"):
+        room.pretrain(tmp_path / "file" / "below")
+    with pytest.raises(InputError, match="start needs the checkpoint.pt"):
+        room.pretrain(tmp_path / "x", start=tmp_path / "file")
+    with pytest.raises(InputError, match="every=0"):
+        room.pretrain(tmp_path / "x", every=0)
+    room.train(room.Pretext("vgg11"), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
+    with pytest.raises(InputError, match="another network than alexnet"):
+        room.pretrain(tmp_path / "x", start=tmp_path / "vgg.pt")
+    with pytest.raises(InputError, match="other settings"):
+        room.train(room.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
+    (tmp_path / "vgg.pt").write_bytes((tmp_path / "vgg.pt").read_bytes()[:500])
+    with pytest.raises(InputError, match="remove it to begin anew"):
+        room.train(room.Pretext("vgg11"), *tiny, SMALL, tmp_path / "vgg.pt", progress=False)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_set_that_is_damaged(tmp_path):
+    (tmp_path / "facts-0-1.npy").write_text("")
+    _, facts = room.draw_set(tmp_path, 1, progress=False)
+    assert (facts[..., -1] > 0).all()
+    (tmp_path / "facts-0-1.npy").write_text("")
+    with pytest.raises(InputError, match="it is drawn again"):
+        room.draw_set(tmp_path, 1, progress=False)
+
+
+def test_the_card_says_what_it_began_with(tiny, tmp_path):
+    room.train(room.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "first.pt", progress=False)
+    path = room.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), start=tmp_path / "first.pt", progress=False)
+    about = json.loads(path.with_suffix(".json").read_text())
+    assert about["start"].startswith("first.pt ") and about["duration"].startswith("1 steps in") and about["linear_layer_scale"] == round(2 / 48, 6)
+    with pytest.raises(InputError, match="other settings"):
+        room.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), progress=False)
+
+
+def test_the_bundled_card_is_what_was_measured():
+    root = Path(__file__).resolve().parent.parent
+    tool = runpy.run_path(str(root / "tools/card.py"))
+    synth, random = tool["measured"]("synth", "synth-tuned"), tool["measured"]("random", "random-tuned")
+    rows = [tool["row"](cell, numbers, random.get(cell)) for cell, numbers in synth.items()]
+    assert room.card()["transfer"] == json.loads(json.dumps(rows)), "run tools/card.py"
 
 
 def test_refusals(tmp_path):
