@@ -152,6 +152,15 @@ def _variant_folders(folder):
 
 def _layout(root):
     "Pairs of a folder that holds class folders, and its variant."
+    home = _unwrapped(root)
+    for top in dict.fromkeys((root, home)):
+        if found := _variants_below(top):
+            return found
+    return [(home, root.name.lower() if root.name.lower() in VARIANTS else "original")]
+
+
+def _variants_below(root):
+    "Variant folders in a folder, or up to two folders further down; `InputError` for those of several data sets."
     if found := _variant_folders(root):
         return found
     level = [root]
@@ -163,13 +172,13 @@ def _layout(root):
             raise InputError(f"{root}: holds several data sets ({names}); name one of them")
         if homes:
             return _variant_folders(homes[0])
-    return [(_unwrapped(root), root.name.lower() if root.name.lower() in VARIANTS else "original")]
+    return []
 
 
 def _unwrapped(folder):
     "The folder of class folders, where it stands alone in an outer one."
     inner = _subfolders(folder)
-    alone = len(inner) == 1 and not _known(inner[0].name) and _subfolders(inner[0])
+    alone = len(inner) == 1 and not _known(inner[0].name) and not _variant_folders(folder) and _subfolders(inner[0])
     return _unwrapped(inner[0]) if alone else folder
 
 # %% ../nbs/00_data.ipynb #a33e71df
@@ -644,7 +653,7 @@ def _subset(
     rng,
 ):  # positions
     "A random choice of groups whose sizes sum as near to the target as can be; each side gets one at least."
-    reach = [1]
+    reach = [1]  # bit s of reach[i]: can the first i groups sum to s?
     for size in sizes:
         reach.append(reach[-1] | reach[-1] << size)
     rest = sum(sizes)
@@ -704,7 +713,7 @@ def _check_request(scheme, seed, repeats, folds, embargo):
     "Refuse what no catalogue can be split by."
     checks = [
         (scheme not in SCHEMES, f"split {scheme!r}: choose one of {', '.join(SCHEMES)}"),
-        (seed < 0, f"seed={seed}: must be 0 or more"),
+        (not 0 <= seed < 2**32, f"seed={seed}: must be a whole number from 0 to {2**32 - 1}"),
         (repeats < 1, f"repeats={repeats}: must be 1 or more"),
         (folds < 2, f"folds={folds}: must be 2 or more"),
         (embargo < 0, f"embargo={embargo}: must be 0 or more"),
@@ -770,7 +779,7 @@ def _save(table, columns, path):
 
 
 def _load(path, columns):
-    "Read a CSV that one of the rooms has written; text stays text."
+    "Read a CSV that this package has written; text stays text."
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
@@ -778,6 +787,8 @@ def _load(path, columns):
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or not a table
         raise InputError(f"{path}: cannot be read as a table ({error})") from None
     _check_columns(path, list(table), columns)
+    if table.empty:
+        raise InputError(f"{path}: holds no rows below its header; make it again")
     try:
         return table[columns].astype({c: int for c in ("fold", "width", "height") if c in columns})
     except ValueError as error:

@@ -278,7 +278,7 @@ def test_kaggle_layout(tmp_path):
 
 @pytest.mark.parametrize("original, segmented, outer", [
     ("original", "SEGMENTED", ""), ("Original", "Segmented", "archive"), ("ORIGINAL", "segmented", "archive/ALL data"), ("Original", None, ""),
-    (None, "Segmented", "out"),
+    (None, "Segmented", "out"), ("Original", "Segmented", "a/b/c"), ("Original", "Segmented", "a/b/c/d/e"), (None, "Segmented", "a/b/c"),
 ])
 def test_kaggle_layout_in_any_case_and_folder(tmp_path, original, segmented, outer):
     root = tmp_path / "root"
@@ -288,6 +288,12 @@ def test_kaggle_layout_in_any_case_and_folder(tmp_path, original, segmented, out
     cat = catalogue(root)
     assert set(cat["variant"]) == {name.lower() for name in (original, segmented) if name}
     assert set(cat["image"]) == {f"{label}/{stem}-{i}" for label, stem in (("Benign", "benign"), ("Pro", "PRO")) for i in (1, 2, 3)}
+
+
+def test_several_data_sets_far_down_are_refused(tmp_path):
+    both(tmp_path / "a" / "b" / "c1"), both(tmp_path / "a" / "b" / "c2")
+    with pytest.raises(InputError, match="holds several data sets"):
+        catalogue(tmp_path)
 
 
 def test_naming_one_variant_folder(tmp_path):
@@ -624,7 +630,8 @@ def test_a_patient_of_two_classes_stays_whole():
 
 
 REFUSED = [
-    (dict(scheme="random"), "choose one of paper, kfold"), (dict(seed=-1), "seed=-1: must be 0 or more"), (dict(repeats=0), "repeats=0"),
+    (dict(scheme="random"), "choose one of paper, kfold"), (dict(seed=-1), "seed=-1: must be a whole number from 0 to 4294967295"),
+    (dict(seed=2**32), "seed=4294967296: must be"), (dict(repeats=0), "repeats=0"),
     (dict(folds=1, scheme="kfold"), "folds=1: must be 2 or more"), (dict(embargo=-1), "embargo=-1"),
     (dict(scheme="blocks", repeats=2), "nothing random to repeat"), (dict(scheme="kfold"), "class B has 4 images; the split 'kfold' needs 5"),
     (dict(scheme="blocks", folds=5), "class B has 4 images"), (dict(scheme="blocks", folds=4, embargo=9), "use a smaller embargo"),
@@ -669,7 +676,7 @@ PROPERTY = settings(max_examples=40, deadline=None)
 
 
 @PROPERTY
-@given(cat=catalogues(), scheme=st.sampled_from(data.SCHEMES), seed=st.integers(0, 2**32), shuffle=st.integers(0, 99))
+@given(cat=catalogues(), scheme=st.sampled_from(data.SCHEMES), seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 99))
 def test_every_split(cat, scheme, seed, shuffle):
     options = dict(scheme=scheme, seed=seed, folds=4, embargo=1, repeats=1 if scheme == "blocks" else 2)
     try:
@@ -751,6 +758,7 @@ SPLITS = {
     "unknown side": (lambda p: p.replace("train", "training"), "training (and 4 more) is no side"),
     "no test": (lambda p: p.replace("test", "train"), "fold 0 has no training or no test images"),
     "text as fold": (lambda p: p.assign(fold="first"), "a whole number is expected"),
+    "no rows": (lambda p: p[:0], "holds no rows below its header"),
     "no fold": (lambda p: p[["image", "split"]], "lacks the column fold"),
     "one group on two sides": (lambda p: p, "has an image of its group in training"),
 }
