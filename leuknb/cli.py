@@ -69,7 +69,7 @@ def add_predict(commands):
     "`leuknb predict`."
     p = commands.add_parser("predict", help="classify images with a run's model",
                             description="Class and probabilities of images. The last column, unlike, is the share of held-out training images that lie nearer to "
-                            "the training images than this one: above 0.99 it is unlike them, and its class means little (not for fine-tuned networks).")
+                            "the training images than this one: above 0.99 it is unlike them, and its class means little. It is empty for fine-tuned networks, which keep no training features.")
     p.set_defaults(call=run_predict)
     p.add_argument("run", metavar="RUN")
     p.add_argument("images", metavar="IMAGE", nargs="+", help="files or folders")
@@ -207,7 +207,7 @@ def run_predict(args):
     row = model_row(run, args.model)
     table = predict(run, args.images, args.model, device=args.device, progress=False)
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
-    if "unlike" in table and (far := int((table["unlike"] > 0.99).sum())):
+    if (far := int((table["unlike"] > 0.99).sum())):
         print(f"leuknb: {far} of {len(table)} images are unlike the training images (unlike above 0.99): do not rely on their class", file=sys.stderr)
     text = table.to_json(orient="records", indent=1) if args.format == "json" else table.to_csv(
         index=False, float_format="%.6f")

@@ -606,7 +606,7 @@ class Run:
         return confusion(rows["true"], rows["predicted"], self.classes)
 
     def __repr__(self):
-        return f"Run({str(self.path)!r})"
+        return f"Run({self.path.name!r})"
 
     def _repr_html_(self):
         "The comparison, and what it is not."
@@ -737,7 +737,7 @@ def predict(
     images: list[str | Path],  # files or folders
     model: str | None = None,  # backbone/head/variant; None: the best by inner validation
     **kwargs,  # for the Backbone: device, progress, cache
-) -> pd.DataFrame:  # image, predicted, p_<class>..., unlike (share of held-out training images that are more usual; not for fine-tuned)
+) -> pd.DataFrame:  # image, predicted, p_<class>..., unlike (share of held-out training images that are more usual; NaN for fine-tuned)
     "What a stored model says of images, and how unlike its training images they are; for research and teaching, not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
     paths = collect_images(images)
@@ -746,7 +746,7 @@ def predict(
     proba = fitted[-1].predict_proba(inputs).round(6)
     columns = {f"p_{c}": proba[:, i] for i, c in enumerate(fitted[-1].classes_)}
     said = pd.DataFrame({"image": [str(p) for p in paths], "predicted": fitted[-1].predict(inputs), **columns})
-    return said if len(fitted) == 1 else said.assign(unlike=unlikeness(run, model_row(run, model), inputs).round(3))
+    return said.assign(unlike=np.nan if len(fitted) == 1 else unlikeness(run, model_row(run, model), inputs).round(3))
 
 
 def unlikeness(
