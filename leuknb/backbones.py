@@ -49,7 +49,11 @@ def resolve_device(
     have = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         return next(name for name in ("cuda", "mps", "cpu") if have[name])
-    if not have.get(str(device).split(":")[0], False):
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError):
+        kind = None
+    if not have.get(kind, False):
         raise InputError(f"device {device!r} is not available here; choose from auto, "
                          + ", ".join(name for name, there in have.items() if there))
     return str(device)
@@ -199,18 +203,29 @@ def resolve_layers(
     pool: str | None = None,  # flat, avgK (k x k grid), stats
 ) -> tuple:  # (layer names, pool)
     "Names of the layers and the pooling, checked."
-    asked, known = layer.split("+") if isinstance(layer, str) else list(layer), layer_names(name)
-    if asked == ["stats"] and _is_plain(name) and pool in (None, "stats"):
+    asked = (layer.split("+") if isinstance(layer, str) else list(layer)) or [""]
+    _check_pool(pool)
+    if asked == ["stats"] and _is_plain(name):
+        if pool not in (None, "stats"):
+            raise InputError(f"pool {pool!r} does not go with the layer stats, which has its own pooling; name a layer, such as pool5")
         asked, pool = [stage for stage in _stages(name) if stage.startswith("conv")], "stats"
+    _check_layers(name, asked)
+    return tuple(dict.fromkeys(asked)), pool or "flat"
+
+
+def _check_pool(pool):
+    "`InputError` unless there is such a pooling; None means flat, or the layer's own."
+    if pool not in (None, "flat", "stats") and not (pool.startswith("avg") and pool[3:].isdecimal() and int(pool[3:])):
+        raise InputError(f"pool {pool!r}: choose flat, stats, or avg1, avg2, ... for a grid of averages")
+
+
+def _check_layers(name, asked):
+    "`InputError` for the first layer that the network does not have."
+    known = layer_names(name)
     for one in asked:
         if one not in known:
             named = [n for n, node in known.items() if n != node] + ["stats"] * _is_plain(name)
-            raise InputError(f"{name} has no layer {one!r}{' pooled by ' + pool if pool else ''}; "
-                             f"choose from {', '.join(named)}, several joined with +")
-    pool = pool or "flat"
-    if pool not in ("flat", "stats") and not (pool.startswith("avg") and pool[3:].isdigit() and int(pool[3:])):
-        raise InputError(f"pool {pool!r}: choose flat, stats, or avg1, avg2, ... for a grid of averages")
-    return tuple(dict.fromkeys(asked)), pool
+            raise InputError(f"{name} has no layer {one!r}; choose from {', '.join(named)}, several joined with +")
 
 # %% ../nbs/20_backbones.ipynb #68805f7d
 def channel_stats(
@@ -568,7 +583,7 @@ def preprocessing(
     "The preprocessing that belongs to a network's weights."
     preset, header = _imagenet_weights(name).transforms(), metadata or {}
     trained = int(preset.crop_size[0])
-    size, crop = int(size or header.get("size", trained)), header.get("crop", True) if crop is None else crop
+    size, crop = int(header.get("size", trained) if size is None else size), header.get("crop", True) if crop is None else crop
     steps = tuple(preprocess.split("+") if isinstance(preprocess, str) else preprocess or ())
     if unknown := [step for step in steps if step not in STEPS]:
         raise InputError(f"preprocess {unknown[0]!r}: choose from {', '.join(STEPS)}, several joined with +")
@@ -804,7 +819,9 @@ class _Choices(BaseEstimator):
         self.precision_ = resolve_precision(self.precision, self.device_)
         self.preprocessing_ = preprocessing(self.name, self.size, self.crop, self.preprocess, header)
         self.size_ = self.preprocessing_.size
-        self.batch_size_ = self.batch_size or _batch_size(self.name, self.size_)
+        self.batch_size_ = _batch_size(self.name, self.size_) if self.batch_size is None else self.batch_size
+        if self.batch_size_ < 1:
+            raise InputError(f"batch_size {self.batch_size_}: must be 1 or more")
         self._settle_layers(file, header)
         self.weights_digest_ = self._network()[1]
         self._settled = state
@@ -813,8 +830,9 @@ class _Choices(BaseEstimator):
 
     def _settle_layers(self, file, header):
         "Which layers, how pooled, and how many features they give."
-        layer = self.layer or header.get("layer")
-        pool = self.pool or (None if self.layer else header.get("pool"))
+        layer, pool = self.layer, self.pool
+        if layer is None:
+            layer, pool = header.get("layer"), header.get("pool") if pool is None else pool
         if layer is None:
             layer = "stats" if pool == "stats" and _is_plain(self.name) else _default_layer(self.name, self.weights, file)
         self.layers_, self.pool_ = resolve_layers(self.name, layer, pool)

@@ -358,15 +358,23 @@ def test_bad_weights(tmp_path, name):
 @pytest.mark.parametrize("wrong, message", [
     (dict(name="alexnot"), "not a classifier of torchvision"),
     (dict(layer="fc9"), "no layer 'fc9'; choose from conv1"),
-    (dict(layer="stats", pool="avg2"), "no layer 'stats' pooled by avg2"),
+    (dict(layer=""), "no layer ''; choose from conv1"),
+    (dict(layer=[]), "no layer ''; choose from conv1"),
+    (dict(layer="stats", pool="avg2"), "pool 'avg2' does not go with the layer stats"),
+    (dict(pool="avg2"), "has its own pooling; name a layer, such as pool5"),
+    (dict(pool="avg0"), "pool 'avg0': choose flat, stats, or avg1"),
+    (dict(pool=""), "pool '': choose flat, stats, or avg1"),
     (dict(layer="pool5", pool="max"), "flat, stats, or avg1"),
     (dict(layer="pool5", pool="avg0"), "flat, stats, or avg1"),
     (dict(size=5), "choose 32 to 2048"),
+    (dict(size=0), "size 0: choose 32 to 2048"),
+    (dict(batch_size=0), "batch_size 0: must be 1 or more"),
     (dict(size=40, layer="pool5"), "alexnet cannot take pictures of 40 x 40 pixels"),
     (dict(name="vit_b_16", size=100), "vit_b_16 cannot take pictures of 100 x 100"),
     (dict(preprocess="denoise+sharpen"), "preprocess 'sharpen': choose from denoise, contrast"),
     (dict(precision="half"), "choose from auto, float32, bfloat16"),
     (dict(device="xpu9"), "not available here"),
+    (dict(device="cpu:x"), "device 'cpu:x' is not available here"),
 ])
 def test_impossible_choices(wrong, message):
     with pytest.raises(InputError, match=message):
