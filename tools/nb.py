@@ -7,6 +7,7 @@
     python tools/nb.py readme             README.md from nbs/index.ipynb
     python tools/nb.py check              is all of this up to date? (what CI asks)
 """
+import ast
 import filecmp
 import json
 import re
@@ -70,10 +71,18 @@ def run(path):
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.metadata.pop("execution", None)
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [without_address(o) for o in cell.outputs if o.get("name") != "stderr"]
     path.write_text(stable_ids(nbformat.writes(nb)) + "\n", encoding="utf-8")
     clean(path)
     print(f"{path.name}: executed in {time.time() - start:.0f} s")
+
+
+def without_address(output):
+    "An output whose plain text names no place in memory, which every run changes."
+    data = output.get("data", {})
+    if "text/plain" in data:
+        data["text/plain"] = re.sub(r" at 0x[0-9a-f]+", "", data["text/plain"])
+    return output
 
 
 def clean(path):
@@ -122,10 +131,31 @@ def differences():
         return [f"leuknb/{n}: differs from its notebook; run `python tools/nb.py export`" for n in sorted(names - set(same))]
 
 
+def shows_value(source):
+    "Does a lesson cell end on a value? A call may return None, and a semicolon hides the value."
+    if re.search(r"#\| *(export|exporti|exports|hide|eval: *false)", source) or source.rstrip().endswith(";"):
+        return False
+    lines = ("pass" if line.startswith(("%", "!")) else line for line in source.splitlines())
+    body = ast.parse("\n".join(lines)).body
+    return bool(body) and isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, (ast.Call, ast.Await))
+
+
+def is_placeholder(cell):
+    "Does a text cell hold a line of capitals alone, such as TODO?"
+    return cell["cell_type"] == "markdown" and re.search(r"^[A-Z][A-Z _]{3,}\W*$", "".join(cell["source"]), re.MULTILINE)
+
+
+def silent(code):
+    "Does a lesson lack outputs: below a cell that ends on a value, or in its whole last third?"
+    unshown = any(shows_value("".join(c["source"])) and not c["outputs"] for c in code)
+    return unshown or not any(c["outputs"] for c in code[-(len(code) // 3 or 1):])
+
+
 def notebook_problems(path):
-    "What is wrong with a committed notebook: not clean, no outputs, an error, a path of one machine."
+    "What is wrong with a committed notebook: not clean, outputs missing, a placeholder, an error, a path of one machine."
     raw = path.read_text(encoding="utf-8")
-    code = [c for c in json.loads(raw)["cells"] if c["cell_type"] == "code"]
+    cells = json.loads(raw)["cells"]
+    code = [c for c in cells if c["cell_type"] == "code"]
     outputs = [o for c in code for o in c["outputs"]]
     with tempfile.TemporaryDirectory() as tmp:
         again = Path(tmp) / path.name
@@ -134,7 +164,9 @@ def notebook_problems(path):
         unclean = again.read_text(encoding="utf-8").strip() != raw.strip()
     checks = [
         (unclean, "is not clean; run `nbdev_clean`"),
-        (not outputs, "has no stored outputs; run `python tools/nb.py run`"),
+        (silent(code), "lacks stored outputs; run `python tools/nb.py run`"),
+        (any(map(is_placeholder, cells)), "holds a placeholder, a line of capitals alone"),
+        (re.search(r" at 0x[0-9a-f]+", json.dumps(outputs)), "names a place in memory in its outputs; run `python tools/nb.py run`"),
         (any(o["output_type"] == "error" for o in outputs), "holds an error in its stored outputs"),
         (re.search(r"/(home|root|Users|work|tmp)/\w", json.dumps(outputs)), "names a path of one machine in its outputs"),
     ]
