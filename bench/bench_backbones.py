@@ -79,7 +79,7 @@ def speed(data, n):
 CHOICES = {
     "alexnet fc7": dict(layer="fc7"), "alexnet pool5": dict(layer="pool5"), "alexnet pool5, 2 x 2": dict(layer="pool5", pool="avg2"),
     "alexnet stats": dict(), "alexnet stats, 448 pixels": dict(size=448), "alexnet stats, denoise": dict(preprocess="denoise"),
-    "alexnet stats, contrast": dict(preprocess="contrast"),
+    "alexnet stats, contrast": dict(preprocess="contrast"), "alexnet stats, white": dict(preprocess="white"),
     "alexnet stats, denoise+contrast": dict(preprocess="denoise+contrast"), "vgg19 stats": dict(name="vgg19"),
 }
 WAYS = {"centre": {}, "whole picture": {"crop": False}, "centre, float32": {"precision": "float32"}}

@@ -148,6 +148,7 @@ def add_pretrain(commands):
                    help="settings of the recipe to change, such as steps=2000 laboratories=200 (see leuknb.pretrain.Recipe)")
     p.add_argument("--start", metavar="FILE", help="checkpoint of an earlier run, whose convolutions to begin with")
     p.add_argument("--every", type=int, default=100, help="steps between checkpoints (default: %(default)s)")
+    p.add_argument("--device", default="auto", help="cpu, cuda, mps (default: what is there)")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -223,7 +224,7 @@ def run_synth(args):
 def run_pretrain(args):
     "Train, say where the weights are."
     from leuknb.pretrain import changed, pretrain
-    path = pretrain(args.out, args.backbone, changed(args.changes), args.start, args.every)
+    path = pretrain(args.out, args.backbone, changed(args.changes), args.start, args.every, device=args.device)
     print(f"{path}\nUse them: leuknb reproduce --weights {args.backbone}={path}")
 
 

@@ -6,13 +6,13 @@
 __all__ = ['HONEST', 'ACROSS', 'SHORTCUTS', 'CONTROLS', 'COLOURS', 'INK', 'EMBARGOES', 'ALMOST_BLACK', 'STRENGTHS', 'SHIFTS',
            'CHAPTERS', 'PLOTS', 'PAGE', 'Look', 'mean_rgb', 'colour_spread', 'colour_histogram', 'background_colour',
            'stain_hue', 'ink', 'scale_bar_corner', 'opposite_corner', 'covered_area', 'kept_share', 'mask_share',
-           'file_size', 'Shortcut', 'shortcut_features', 'ShortcutFeatures', 'clustered_error', 'accuracy_interval',
-           'paired_gap', 'shortcut_head', 'one_variant', 'folds_of', 'held_out_marks', 'chance_marks', 'model_marks',
-           'table_features', 'shortcut_table', 'points', 'between', 'shortcut_verdicts', 'plot_shortcuts', 'leak_pairs',
-           'leak_table', 'scheme_splits', 'scheme_table', 'plot_schemes', 'leak_verdicts', 'scheme_verdicts',
-           'kept_shares', 'mask_table', 'mask_verdicts', 'plot_masks', 'black_answers', 'white_balance', 'exposure',
-           'gamma_curve', 'blur', 'resolution', 'stain_strength', 'grey', 'jpeg', 'sensor_noise', 'rotation',
-           'paint_out', 'Shift', 'shift', 'shifted_files', 'uncached', 'answers', 'shift_table', 'shift_summary',
+           'file_size', 'Shortcut', 'shortcut_features', 'ShortcutFeatures', 'paired_gap', 'shortcut_head',
+           'one_variant', 'folds_of', 'held_out_marks', 'chance_marks', 'model_marks', 'table_features',
+           'shortcut_table', 'points', 'between', 'shortcut_verdicts', 'plot_shortcuts', 'leak_pairs', 'leak_table',
+           'scheme_splits', 'scheme_table', 'plot_schemes', 'leak_verdicts', 'scheme_verdicts', 'kept_shares',
+           'mask_table', 'mask_verdicts', 'plot_masks', 'black_answers', 'white_balance', 'exposure', 'gamma_curve',
+           'blur', 'resolution', 'stain_strength', 'grey', 'jpeg', 'sensor_noise', 'rotation', 'paint_out', 'Shift',
+           'check_shifts', 'shift', 'shifted_files', 'uncached', 'answers', 'shift_table', 'shift_summary',
            'plot_shifts', 'shift_verdicts', 'figure_png', 'Audit', 'asked', 'audit']
 
 # %% ../nbs/60_shortcuts.ipynb #d57da856
@@ -41,7 +41,7 @@ from tqdm.auto import tqdm
 from .data import split, twins
 from .files import InputError, atomic_folder, digest, read_image, write_text
 from .heads import SVMHead
-from .metrics import Intervals, percent, wilson
+from .metrics import Intervals, accuracy_interval, clustered_error, percent, wilson
 from .segment import find_cells
 
 # %% ../nbs/60_shortcuts.ipynb #a059262c
@@ -224,32 +224,6 @@ class ShortcutFeatures(TransformerMixin, BaseEstimator):
         return True
 
 # %% ../nbs/60_shortcuts.ipynb #ea44262b
-def clustered_error(
-    values,  # (n,) numbers
-    units,  # (n,) the group of each
-) -> tuple[float, int]:  # standard error, number of groups
-    "Standard error of a mean whose values come in groups (Taylor linearisation; Cochran 1977)."
-    values, code = np.asarray(values, dtype=float), pd.factorize(np.asarray(units))[0]
-    sums = np.bincount(code, weights=values - values.mean())
-    m = len(sums)
-    return (float(np.sqrt((sums**2).sum() * m / (m - 1)) / len(values)) if m > 1 else np.nan), m
-
-
-def accuracy_interval(
-    right,  # (n,) 0 or 1, or the share of repeats that were right
-    units,  # (n,) the group of each
-) -> tuple[float, float, float]:  # value, low, high
-    "Mean with a 95 % interval that knows about groups: Wilson's, for the effective number of images."
-    right = np.asarray(right, dtype=float)
-    error, m = clustered_error(right, units)
-    n, p = len(right), float(right.mean())
-    if m < n:
-        deff = max(1.0, n * error**2 / (p * (1 - p))) if 0 < p < 1 and m > 1 else n / m
-        student = stdtrit(m - 1, 0.975) / 1.96 if m > 1 else 6.5
-        n = min(n, n / deff / student**2)
-    return p, *wilson(p * n, n)
-
-
 def paired_gap(
     a,  # (n,) right or wrong, of one
     b,  # (n,) of the other, on the same images
@@ -399,6 +373,9 @@ def shortcut_verdicts(
     found = [f"{n} ({row['gap'] * 100:+.1f} points over {row['against']}, 95 % interval {between(row)})" for n, row in blind.iterrows() if row["found"]]
     verdicts.append(f"{how}the class is written into {'; '.join(found)}." if found else
                     f"{how}no shortcut beats its yardstick by more than luck allows.")
+    unsure = blind.index[~blind["found"].astype(bool) & (blind["gap"] > 0.1)]
+    if len(unsure):
+        verdicts.append(f"{how}too few images or groups to tell of {', '.join(unsure)}: the gap is large, and so is its interval.")
     models = rows[rows["kind"] == "model"]
     return verdicts + ([_explained(rows, models["accuracy"].idxmax(), how)] if len(models) else [])
 
@@ -409,8 +386,9 @@ def _explained(rows, model, how):
     name = colours.idxmax() if len(colours) else row["against"]
     said = f"{how}{model} gets {points(row['accuracy'])} %. "
     said += f"Colour alone ({name}) explains {points(min(colours.max(), row['accuracy']))} of these {points(row['accuracy'])} points. " if len(colours) else ""
-    side = "ahead of" if row["gap"] >= 0 else "behind"
-    ahead = f"The model is {side} {row['against']} by {abs(100 * row['gap']):.1f} points (difference {between(row)}): "
+    gap = round(100 * row["gap"], 1)
+    side = f"{'ahead of' if gap > 0 else 'behind'} {row['against']} by {abs(gap)} points" if gap else f"level with {row['against']}"
+    ahead = f"The model is {side} (difference {between(row)}): "
     return said + ahead + ("it has learned more than that." if row["found"] else "these images do not show that it has learned more than that.")
 
 # %% ../nbs/60_shortcuts.ipynb #d0143dc2
@@ -570,6 +548,8 @@ def scheme_verdicts(
             sure = "" if worst["drop_low"] > 0 else "; that could be chance"
             verdicts.append(f"{model}: {points(start['accuracy'])} % {first}, {points(worst['accuracy'])} % {worst['scheme']}, "
                             f"{100 * worst['drop']:.1f} points less {between(worst, 'drop')}{sure}.")
+        else:
+            verdicts.append(f"{model}: {points(start['accuracy'])} % {first}, and no less under any stricter split.")
     return verdicts
 
 # %% ../nbs/60_shortcuts.ipynb #e7aa8044
@@ -616,7 +596,8 @@ def mask_verdicts(
     if not black:
         return verdicts + [f"No segmented picture is almost black (under {100 * ALMOST_BLACK:.0f} % kept)."]
     top = table.loc[table["of_black"].idxmax()]
-    return verdicts + [f"{black} pictures are almost black (under {100 * ALMOST_BLACK:.0f} % kept): {points(top['of_black'])} % of them are {top['label']} "
+    are = "picture is" if black == 1 else "pictures are"
+    return verdicts + [f"{black} {are} almost black (under {100 * ALMOST_BLACK:.0f} % kept): {points(top['of_black'])} % of them are {top['label']} "
                        f"[{points(top['of_black_low'])}, {points(top['of_black_high'])}]."]
 
 
@@ -776,6 +757,19 @@ SHIFTS = {
 }
 
 
+def check_shifts(
+    families,  # None: all
+    strengths=(),
+    images: int = 1,
+):
+    "Raise `InputError` for a family, a strength or a number of images that cannot be."
+    for name, given, known in (("shift", families or (), SHIFTS), ("strength", strengths, STRENGTHS)):
+        if unknown := [one for one in given if one not in known]:
+            raise InputError(f"{name} {unknown[0]!r}: choose from {', '.join(known)}")
+    if images < 1:
+        raise InputError(f"images={images}: at least one held-out image must be shifted")
+
+
 def shift(
     rgb: np.ndarray,  # (h, w, 3) uint8
     family: str,  # of `SHIFTS`
@@ -783,8 +777,7 @@ def shift(
     seed: int = 0,
 ) -> np.ndarray:  # (h, w, 3) uint8
     "A picture under another microscope; `InputError` for an unknown family or strength."
-    if family not in SHIFTS:
-        raise InputError(f"shift {family!r}: choose from {', '.join(SHIFTS)}")
+    check_shifts([family])
     return SHIFTS[family](rgb, strength, seed)
 
 # %% ../nbs/60_shortcuts.ipynb #fca14505
@@ -806,10 +799,13 @@ def shifted_files(
 
 
 def uncached(model):
-    "The same fitted model, which leaves no features of shifted images on disk."
+    "The same fitted model, which leaves no features of shifted images on disk and shows no progress of its own."
     if not hasattr(model, "steps"):
         return model
-    return Pipeline([(n, clone(s).set_params(cache=False) if "cache" in s.get_params() else s) for n, s in model.steps])
+    def quiet(step):
+        known = step.get_params()
+        return clone(step).set_params(**{k: False for k in ("cache", "progress") if k in known}) if "cache" in known else step
+    return Pipeline([(name, quiet(step)) for name, step in model.steps])
 
 
 def answers(
@@ -986,8 +982,10 @@ class Audit:
         image = f'<p><img src="data:image/png;base64,{picture}" alt="{escape(name)}, drawn; the numbers are in the table below"></p>' if picture else ""
         table = self.tables[name]
         shown = table.folded() if isinstance(table, Intervals) else table
+        what = f"{escape(name)}: {len(table)} row{'s' * (len(table) != 1)}" + ", in percent where a 95 % interval stands" * isinstance(table, Intervals)
+        what += ", the first 60 of them" * (len(table) > 60)
         text = shown.head(60).to_html(index=False, border=0, float_format="{:.3g}".format)
-        return f"{image}<details><summary>{escape(name)}: {len(table)} rows, shares in percent with 95 % intervals</summary>{text}</details>"
+        return f"{image}<details><summary>{what}</summary>{text}</details>" if len(table) else ""
 
     def save(
         self,
@@ -1033,7 +1031,8 @@ class _Case:
 
 def _shortcuts(case, found):
     tables = {"shortcuts": (case.parts, case.how, case.marks)}
-    if case.thorough:
+    patients = case.cat["group"].nunique() < case.cat["image"].nunique() / 2
+    if case.thorough or patients:  # a few held-out patients prove little; all of them, each held out once, more
         try:
             tables["shortcuts by group"] = split(case.cat, "group-kfold", seed=case.seed), "by group", None
         except InputError as error:
@@ -1053,6 +1052,8 @@ def _leaks(case, found):
 
 def _splits(case, found):
     models = {n: (*case.features[n], shortcut_head) for n in ("colour histogram", "background colour") if n in case.features}
+    if case.models and not case.refit:
+        found.notes.append(f"{CHAPTERS['splits']}: of the model itself, whose features were trained on one of the sides")
     for name, model in list(case.models.items())[:1] if case.refit else ():
         rows = one_variant(case.cat, "original")
         models[name] = rows, model[:-1].transform(rows["path"].tolist()), lambda last=model[-1]: clone(last)
@@ -1122,6 +1123,7 @@ def audit(
     "Ask everything that can be asked of these images and models; what cannot is noted."
     if unknown := [c for c in chapters if c not in CHAPTERS]:
         raise InputError(f"chapter {unknown[0]!r}: choose from {', '.join(CHAPTERS)}")
+    check_shifts(families, strengths, images)
     parts = split(cat, "paper", seed=seed) if parts is None else parts
     marks = asked(models or {}, cat, parts) if predictions is None else model_marks(predictions)
     case = _Case(cat, parts, how, models or {}, marks, segmented or {}, thorough, refit, families, strengths, images, seed, progress)
