@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -306,9 +307,12 @@ def served(run_folder, tmp_path_factory):
 
 
 def test_the_browser_is_sent_to_the_page_not_to_a_login(page, served, tmp_path_factory):
-    opened = next(tmp_path_factory.getbasetemp().glob("page*/opened"))
-    assert opened.read_text() == served
-    page.goto(opened.read_text())
+    end, opened = time.monotonic() + 60, ""
+    while not opened and time.monotonic() < end:  # the server listens a moment before its browser is told
+        opened = "".join(p.read_text() for p in tmp_path_factory.getbasetemp().glob("page*/opened"))
+        time.sleep(0.2)
+    assert opened == served
+    page.goto(opened)
     page.locator(".leuknb").wait_for()
     assert "/login" not in page.url
 
