@@ -309,7 +309,7 @@ def served(run_folder, tmp_path_factory):
 def test_the_browser_is_sent_to_the_page_not_to_a_login(page, served, tmp_path_factory):
     end, opened = time.monotonic() + 60, ""
     while not opened and time.monotonic() < end:  # the server listens a moment before its browser is told
-        opened = "".join(p.read_text() for p in tmp_path_factory.getbasetemp().glob("page*/opened"))
+        opened = "".join({p.read_text() for p in tmp_path_factory.getbasetemp().glob("page[0-9]*/opened")})
         time.sleep(0.2)
     assert opened == served
     page.goto(opened)
