@@ -141,12 +141,13 @@ class Head(ClassifierMixin, BaseEstimator):
         self.classes_, code = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(f"all {len(y)} rows are of one class ({self.classes_[0]}); a classifier needs at least two")
-        self.n_training_, trials = len(X), {}
+        self.n_training_, trials, folds = len(X), {}, None
         scales = self._setting("scale")
         for scale in [scales] if isinstance(scales, str) else scales:
             Z, grid, shared = self._at(X, scale)
+            folds = self._folds(code, groups) if folds is None else folds
             with threadpool_limits(1, user_api="blas"):  # a thread a fold is enough
-                trials[scale] = grid, *self._hold_out(shared, Z, code, groups, grid)
+                trials[scale] = grid, *self._hold_out(shared, Z, code, folds, grid)
         if (best := self._choose(trials)) != scale:
             Z, grid, shared = self._at(X, best)
         with threadpool_limits(1, user_api="blas"):
@@ -169,12 +170,18 @@ class Head(ClassifierMixin, BaseEstimator):
 
     def _scaled(self, X):
         "Features as the head sees them, float64."
-        return (X.astype(np.float64) - self.mean_) / self.scale_
+        Z = X.astype(np.float64)
+        Z -= self.mean_
+        Z /= self.scale_
+        return Z
 
-    def _hold_out(self, shared, Z, code, groups, grid):
-        "Scores and winners of each fold's held-out rows, for each setting; and their true classes."
+    def _folds(self, code, groups):
+        "The inner folds, the same at each scale."
         wanted = self.tune or self.calibrate
-        folds = inner_folds(self.classes_[code], groups, self.cv, self.random_state) if wanted else []
+        return inner_folds(self.classes_[code], groups, self.cv, self.random_state) if wanted else []
+
+    def _hold_out(self, shared, Z, code, folds, grid):
+        "Scores and winners of each fold's held-out rows, for each setting; and their true classes."
         held = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(self._fold)(shared, Z, code, train, test, grid) for train, test in folds)
         return held, [code[test] for _, test in folds]

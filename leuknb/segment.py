@@ -18,7 +18,7 @@ from skimage.color import hed_from_rgb, rgb2hsv
 from skimage.feature import peak_local_max
 from skimage.filters import apply_hysteresis_threshold, threshold_otsu
 from skimage.morphology import isotropic_opening
-from skimage.segmentation import expand_labels, relabel_sequential, watershed
+from skimage.segmentation import relabel_sequential, watershed
 
 from .files import InputError, atomic_folder, read_image
 
@@ -77,7 +77,7 @@ def _quadratic(height, width):
 
 # %% ../nbs/10_segment.ipynb #f317fbbb
 CONTRAST = 0.07  # least difference in purple between nucleated cells and red ones, optical density
-REACH = 0.7  # cytoplasm joins its nucleus from this share of the way between red cells and Otsu's threshold
+REACH = 0.45  # cytoplasm joins its nucleus from this share of the way between red cells and Otsu's threshold
 
 
 def purple(
@@ -126,8 +126,7 @@ def find_cells(
     mask = nucleated(transmitted(rgb, diameter / 25))
     labels = split_touching(isotropic_opening(mask, diameter / 8), diameter)
     small = np.bincount(labels.ravel()) < 0.1 * diameter**2
-    labels = relabel_sequential(np.where(small[labels], 0, labels))[0]
-    return expand_labels(labels, diameter / 20).astype(np.int32)
+    return relabel_sequential(np.where(small[labels], 0, labels))[0].astype(np.int32)
 
 
 def segment(

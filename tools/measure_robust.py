@@ -1,10 +1,11 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike]
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike,parts]
 
 Features are cached and the tables of each seed kept under --runs, so an interrupted measurement continues. Writes nbs/measured/robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-shifts.csv (accuracy by shift and strength; --images held-out
-images a seed), robust-blocks.csv (contiguous blocks, embargo 75) and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears).
+images a seed), robust-blocks.csv (contiguous blocks, embargo 75) and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears);
+robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken away, exchanged or added, by group, by blocks and under the shifts of the last seed.
 """
 import argparse
 import tempfile
@@ -16,11 +17,14 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
+from leuknb.backbones import STEPS, Backbone
+from leuknb.compare import choose_threshold
 from leuknb.data import catalogue, split
 from leuknb.heads import SVMHead
 from leuknb.metrics import wilson
 from leuknb.results import inner_groups, sides
 from leuknb.robust import FOREIGN, RobustHead, Robust, Unlike, foreign
+from leuknb.segment import segment
 from leuknb.shortcuts import shift_table
 from leuknb.synth import make_smears
 
@@ -133,6 +137,77 @@ def unlike(recipe, X, rows, count=60):
                          for name, s in scores.items()])
 
 
+STEPS["cells"] = segment
+EXCHANGED = {"robust": {}, "untrained weights": {"weights": "random"}, "pool5 averaged over 2 x 2": {"layer": "pool5", "pool": "avg2"}}
+ADDED = {"+ cells cut out": Backbone("alexnet", "synth", preprocess=["white", "cells"]),
+         "+ untrained VGG19": Backbone("vgg19", "random", preprocess="white")}
+
+
+def benign_by_threshold(p, classes, y, folds):
+    "Answers where Benign is called below a threshold on `1 - p(Benign)` with the best balanced accuracy in the other folds."
+    suspicion, cancer = 1 - p[:, list(classes).index("Benign")], y != "Benign"
+    rest, said = np.where(classes == "Benign", 0, p).argmax(1), np.empty(len(y), object)
+    for fold in np.unique(folds):
+        other, own = folds != fold, folds == fold
+        at = choose_threshold(cancer[other], suspicion[other], cost=(1 / cancer[other].mean(), 1 / (~cancer[other]).mean()))
+        said[own] = np.where(suspicion[own] >= at, classes[rest[own]], "Benign")
+    return said
+
+
+def held_out(make, X, rows, parts):
+    "Probabilities of the held-out rows, the rows, their folds, the classes, and the last model."
+    p, order, folds = [], [], []
+    blocks = 5 if parts["fold"].nunique() > 1 else None
+    for fold in sorted(parts["fold"].unique()):
+        train, test = sides(rows, parts, fold)
+        y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
+        head = make(X, train, y, groups)
+        p.append(head.predict_proba(X[0][test]))
+        order.append(test)
+        folds.append(np.full(len(test), fold))
+    return np.concatenate(p), np.concatenate(order), np.concatenate(folds), head.classes_, head
+
+
+def parts_of(rows, seeds, args):
+    "The recipe with one part exchanged or added."
+    schemes = [("blocks", 0)] + [("group", seed) for seed in seeds]
+    cut = {key: split(rows, key[0], seed=key[1], **({"folds": 5, "embargo": 75} if key[0] == "blocks" else {})) for key in schemes}
+    paths, found, tables, models = rows["path"].to_numpy(), {}, [], {}
+
+    def grade(model, key, said, order):
+        right = said == rows["label"].astype(str).to_numpy()[order]
+        tables.append(graded({model: right}, rows, order, split=key[0], seed=key[1]))
+
+    def recipe_head(X, train, y, groups):
+        return RobustHead().fit(X[0][train], y, groups, [copy[train] for copy in X[1:]])
+
+    def single_head(X, train, y, groups):
+        return SVMHead().fit(X[0][train], y, groups)
+    for name, change in EXCHANGED.items():
+        recipe = Robust(**{"size": 448, **change})
+        X = [recipe.backbone(k).transform(paths) for k in range(recipe.copies + 1)]
+        for key in schemes:
+            p, order, folds, classes, head = found[name, key] = held_out(recipe_head, X, rows, cut[key])
+            grade(name, key, classes[p.argmax(1)], order)
+        models[name] = make_pipeline(recipe.backbone(), head)
+        last = sides(rows, cut[key], 0)[1]
+        print(pd.concat(tables).to_string(), flush=True)
+    for name, backbone in ADDED.items():
+        X = [backbone.transform(paths)]
+        for key in schemes:
+            p, order, folds, classes, _ = held_out(single_head, X, rows, cut[key])
+            grade(name, key, classes[(p + found["robust", key][0]).argmax(1)], order)
+        print(pd.concat(tables).to_string(), flush=True)
+    p, order, folds, classes, _ = found["robust", schemes[0]]
+    y = rows["label"].astype(str).to_numpy()[order]
+    grade("+ threshold for Benign", schemes[0], benign_by_threshold(p, classes, y, folds), order)
+    some = rows.iloc[np.random.default_rng(seeds[-1]).permutation(last)[:args.images]]
+    shifted = shift_table(models, some, strengths=["mild", "medium"], seed=seeds[-1])
+    shifted = shifted[~shifted["family"].isin(["none", "mean"])].groupby("model", sort=False)["accuracy"]
+    summary = pd.DataFrame({"shifts_mean": shifted.mean(), "shifts_worst": shifted.min()}).reset_index()
+    return pd.concat(tables).merge(summary.assign(split="group", seed=seeds[-1]), how="left")
+
+
 def main():
     "Run what is missing, then write the tables."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -144,13 +219,16 @@ def main():
     args = p.parse_args()
     cat = catalogue(args.data)
     rows, recipe = cat[cat["variant"] == "original"].reset_index(drop=True), Robust()
-    X, plain = matrices(recipe, rows)
-    tables = {"clean": [], "shifts": []}
+    seeds, tables = [int(s) for s in args.seeds.split(",")], {"clean": [], "shifts": []}
+    if "parts" in args.parts.split(","):
+        tables["parts"] = [kept(Path(args.runs) / "parts.csv", lambda: parts_of(rows, seeds, args))]
+    if args.parts != "parts":
+        X, plain = matrices(recipe, rows)
     if "blocks" in args.parts:
         tables["blocks"] = [kept(Path(args.runs) / "blocks.csv", lambda: blocks(recipe, X, plain, rows))]
     if "unlike" in args.parts:
         tables["unlike"] = [kept(Path(args.runs) / "unlike.csv", lambda: unlike(recipe, X, rows))]
-    for seed in map(int, args.seeds.split(",")):
+    for seed in seeds if args.parts != "parts" else []:
         for name, table in clean_and_shifts(recipe, X, plain, rows, seed, args).items():
             tables[name].append(table)
     for name, parts in tables.items():
