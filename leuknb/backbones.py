@@ -663,12 +663,14 @@ def _read_about(path):
 def cache_clear(
     key: str | None = None,  # a key of cache_info(); None: everything
 ) -> float:  # megabytes freed
-    "Remove features from the cache."
-    info = cache_info()
-    if key is not None and key not in info.index:
+    "Remove features from the cache; without a key, the fine-tuned networks that they came from, too."
+    if key is not None and key not in cache_info().index:
         raise InputError(f"the cache has no key {key!r}; see cache_info()")
-    shutil.rmtree(cache_folder() / "features" / (key or ""), ignore_errors=True)
-    return float(info["MB"].sum() if key is None else info.loc[key, "MB"])
+    folders = [cache_folder() / "features" / key] if key else [cache_folder() / name for name in ("features", "finetuned")]
+    freed = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+    return freed / 1e6
 
 # %% ../nbs/20_backbones.ipynb #02791e11
 class Features(nn.Module):

@@ -10,10 +10,10 @@ __all__ = ['OVER_PATHS', 'SHOWN', 'DISCLAIMER', 'SMALLEST', 'SPLIT_WORDS', 'BRIE
            'fold_backbone', 'inner_blocks', 'run_cells', 'shown_weights', 'write_predictions', 'run_grid', 'compare',
            'published_accuracy', 'title', 'comparison_cells', 'comparison_text', 'Run', 'stored_models', 'model_row',
            'training', 'stored_features', 'pipeline', 'stored_network', 'collect_images', 'predict', 'unlikeness',
-           'plot_comparison', 'save_figure', 'write_figures', 'embedded', 'thumbnail', 'misread', 'class_table',
-           'write_report', 'model_names', 'audit_run', 'check_images', 'audit_folder', 'check_audit', 'first_model',
-           'free_folder', 'finish', 'brief_audit', 'processor', 'machine', 'few', 'check_sides', 'check_inner',
-           'prepare', 'reproduce']
+           'plot_comparison', 'save_figure', 'plot_run_differences', 'write_figures', 'embedded', 'thumbnail',
+           'misread', 'class_table', 'write_report', 'model_names', 'audit_run', 'check_images', 'audit_folder',
+           'check_audit', 'first_model', 'free_folder', 'finish', 'brief_audit', 'processor', 'machine', 'few',
+           'check_sides', 'check_inner', 'prepare', 'reproduce']
 
 # %% ../nbs/70_results.ipynb #f6b5fc37
 import base64
@@ -22,6 +22,7 @@ import json
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -793,14 +794,30 @@ def save_figure(
         figure.savefig(temporary, dpi=dpi, metadata={"Software": None})
 
 
+def plot_run_differences(
+    run: Run,
+):  # matplotlib figure
+    "All pairs of a run's models on the images that all were tested on: exact McNemar tests by group, corrected by Holm."
+    from matplotlib.figure import Figure
+
+    from leuknb.compare import compare_methods, plot_differences
+    groups = run.catalogue.drop_duplicates("image").set_index("image")["group"]
+    pairs, k = compare_methods(run.predictions, groups=groups), len(run.comparison)
+    figure = Figure(figsize=(0.55 * k + 2.4, 0.4 * k + 2), layout="constrained")
+    plot_differences(pairs, "Which models differ? Points of accuracy; coloured: more than chance (5 %, Holm)", ax=figure.subplots(), fontsize=8)
+    return figure
+
+
 def write_figures(
     run: Run,
 ):
-    "The comparison, and one confusion matrix a cell, under `figures/`."
+    "The comparison, which models differ, and one confusion matrix a cell, under `figures/`."
     from matplotlib.figure import Figure
 
     from leuknb.metrics import plot_confusion
     save_figure(run.path / "figures" / "comparison.png", plot_comparison(run.comparison, synthetic=run.synthetic))
+    with suppress(InputError):  # one model, or none tested on another's images
+        save_figure(run.path / "figures" / "differences.png", plot_run_differences(run))
     for b, h, v in run.comparison[["backbone", "head", "variant"]].itertuples(index=False):
         figure = Figure(figsize=(5.2, 4.8), layout="constrained")
         plot_confusion(run.confusion(b, h, v), run.classes, title(b, h, v), ax=figure.subplots())
@@ -869,7 +886,8 @@ def write_report(
     html = Environment(autoescape=True).from_string(template).render(
         run=run, config=run.config, cells=cells, audit=audit, disclaimer=DISCLAIMER, choices=json.dumps(run.config, indent=1),
         table=comparison_cells(run.comparison, run.synthetic).to_html(index=False, border=0),
-        misread=misread(run, run.classes[0]), overview=embedded((run.path / "figures" / "comparison.png").read_bytes()))
+        misread=misread(run, run.classes[0]), **{name: embedded((run.path / "figures" / f"{name}.png").read_bytes())
+                                                 for name in ("comparison", "differences") if (run.path / "figures" / f"{name}.png").exists()})
     write_text(run.path / "report.html", html)
 
 # %% ../nbs/70_results.ipynb #4dd3ea13

@@ -419,7 +419,10 @@ def test_what_features_depend_on_is_the_key(tmp_path, paths):
     assert len(cache_info()) == 8 and one not in cache_info().index
     with pytest.raises(InputError, match="no key 'x'"):
         cache_clear("x")
-    cache_clear()
+    kept = cache_folder() / "finetuned" / "alexnet-1.safetensors"
+    kept.parent.mkdir()
+    kept.write_bytes(bytes(2_000_000))
+    assert cache_clear() >= 2 and not kept.exists()
     assert cache_info().empty
 
 

@@ -63,7 +63,7 @@ def test_command_prints_the_comparison_and_writes_the_run_folder(made):
                                              "predicted", "p_Benign", "p_Early", "p_Pre", "p_Pro"]
     assert len(run.comparison) == 6 and (run.comparison["accuracy"] > 0.3).all()
     html = (run.path / "report.html").read_text(encoding="utf-8")
-    assert "http" not in html.replace("http://www.w3.org", "") and html.count("data:image/png;base64,") == 7
+    assert "http" not in html.replace("http://www.w3.org", "") and html.count("data:image/png;base64,") == 8 and "Holm" in html
 
 
 def test_same_seed_same_bytes_with_a_cold_and_a_warm_cache(smears, tmp_path, monkeypatch):

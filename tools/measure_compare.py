@@ -1,0 +1,58 @@
+"""Measure the tables at the end of nbs/52_compare.ipynb on a folder with the real images.
+
+    python tools/measure_compare.py DIR [--splits paper,group,blocks] [--seed 1]
+
+AlexNet trained on synthetic smears, four heads, original images; each split is a run of its own, so an interrupted measurement continues.
+Writes nbs/measured/compare-calibration.csv (as fitted, and with a temperature fitted out of fold), compare-screening.csv (Benign against
+malignant, at a sensitivity of 99 % chosen out of fold) and compare-tests.csv (pairs of heads, McNemar's test with Holm's correction).
+"""
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from leuknb.compare import calibrate, calibration, compare_methods, screen, screening_curves
+from leuknb.results import reproduce
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def calibrations(p, groups):
+    "As fitted, and rescaled."
+    parts = {"as fitted": p, "rescaled out of fold": calibrate(p, groups=groups)}
+    return pd.concat([calibration(part, groups=groups).assign(probabilities=name) for name, part in parts.items()])
+
+
+def screenings(p, groups):
+    "Both sides at two thresholds, and the area under the ROC curve."
+    areas = {head: screening_curves(part, groups=groups)["auroc"] for head, part in p.groupby("head", sort=False)}
+    table = screen(p, sensitivity=0.99, groups=groups)
+    return table.join(pd.DataFrame(areas, index=["auroc", "auroc_low", "auroc_high"]).T, on="head")
+
+
+def tests(p, groups):
+    "Pairs of heads by accuracy."
+    return compare_methods(p, groups=groups)
+
+
+def main():
+    "Run what is missing, then write the tables."
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("data")
+    args.add_argument("--splits", default="paper,group,blocks")
+    args.add_argument("--seed", type=int, default=1)
+    args.add_argument("--runs", default=str(ROOT / "runs" / "compare"))
+    args = args.parse_args()
+    tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (tests, [])}
+    for scheme in args.splits.split(","):
+        run = reproduce(args.data, Path(args.runs) / f"{scheme}-{args.seed}", weights={"": "synth"}, split=scheme, seed=args.seed, backbones=("alexnet",),
+                        heads=("svm", "knn", "softmax", "robust"), variants=("original",), audit=False)
+        groups = run.catalogue.drop_duplicates("image").set_index("image")["group"]
+        for make, parts in tables.values():
+            parts.append(make(run.predictions, groups).assign(split=scheme, seed=args.seed))
+    for name, (_, parts) in tables.items():
+        pd.concat(parts).round(6).to_csv(ROOT / "nbs" / "measured" / f"compare-{name}.csv", index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()
