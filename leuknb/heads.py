@@ -549,8 +549,8 @@ class SoftmaxHead(Head):
         return as_grid(C=C)
 
     def _prepare(self, Z, grid):
-        "Rows that are shorter, where there are fewer rows than features, and the way back; float32 rows for the folds."
-        rows, back = short_rows(Z) if len(Z) < Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
+        "Rows that are shorter, where there are far fewer rows than features, and the way back; float32 rows for the folds."
+        rows, back = short_rows(Z) if 3 * len(Z) < 2 * Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
         return rows, back, rows.astype(np.float32)
 
     def _model(self, **kwargs):
@@ -636,7 +636,7 @@ class LDAHead(Head):
 
     def _prepare(self, Z, grid):
         "Rows that are shorter, where there are fewer rows than features, and the way back."
-        return short_rows(Z) if len(Z) < Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
+        return short_rows(Z) if 3 * len(Z) < 2 * Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
 
     def _fold(self, shared, Z, code, train, test, grid):
         "Held-out scores and winners of one fold, for each setting."
