@@ -228,6 +228,10 @@ class Head(ClassifierMixin, BaseEstimator):
         scores = self._decide(self._queries(X))[0]
         return softmax(scores / self.temperature_, axis=1)
 
+    def _shortened(self, Z):
+        "`short_rows`, where that is worth its price and fits the memory; else the rows as they are, and no way back."
+        return short_rows(Z) if 3 * len(Z) < 2 * Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
+
     def _queries(self, X):
         "New rows, validated and scaled as the training rows were."
         check_is_fitted(self)
@@ -550,7 +554,7 @@ class SoftmaxHead(Head):
 
     def _prepare(self, Z, grid):
         "Rows that are shorter, where there are far fewer rows than features, and the way back; float32 rows for the folds."
-        rows, back = short_rows(Z) if 3 * len(Z) < 2 * Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
+        rows, back = self._shortened(Z)
         return rows, back, rows.astype(np.float32)
 
     def _model(self, **kwargs):
@@ -635,8 +639,8 @@ class LDAHead(Head):
         return as_grid(shrinkage=shrinkage)
 
     def _prepare(self, Z, grid):
-        "Rows that are shorter, where there are fewer rows than features, and the way back."
-        return short_rows(Z) if 3 * len(Z) < 2 * Z.shape[1] and 40 * len(Z) ** 2 <= self.memory else (Z, None)
+        "Rows that are shorter, where there are far fewer rows than features, and the way back."
+        return self._shortened(Z)
 
     def _fold(self, shared, Z, code, train, test, grid):
         "Held-out scores and winners of one fold, for each setting."

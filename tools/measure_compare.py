@@ -30,26 +30,21 @@ def screenings(p, groups):
     return table.join(pd.DataFrame(areas, index=["auroc", "auroc_low", "auroc_high"]).T, on="head")
 
 
-def tests(p, groups):
-    "Pairs of heads by accuracy."
-    return compare_methods(p, groups=groups)
-
-
 def main():
     "Run what is missing, then write the tables."
-    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("data")
-    args.add_argument("--splits", default="paper,group,blocks")
-    args.add_argument("--seed", type=int, default=1)
-    args.add_argument("--runs", default=str(ROOT / "runs" / "compare"))
-    args = args.parse_args()
-    tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (tests, [])}
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data")
+    p.add_argument("--splits", default="paper,group,blocks")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--runs", default=str(ROOT / "runs" / "compare"))
+    args = p.parse_args()
+    tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (compare_methods, [])}
     for scheme in args.splits.split(","):
         run = reproduce(args.data, Path(args.runs) / f"{scheme}-{args.seed}", weights={"": "synth"}, split=scheme, seed=args.seed, backbones=("alexnet",),
                         heads=("svm", "knn", "softmax", "robust"), variants=("original",), audit=False)
         groups = run.catalogue.drop_duplicates("image").set_index("image")["group"]
         for make, parts in tables.values():
-            parts.append(make(run.predictions, groups).assign(split=scheme, seed=args.seed))
+            parts.append(make(run.predictions, groups=groups).assign(split=scheme, seed=args.seed))
     for name, (_, parts) in tables.items():
         pd.concat(parts).round(6).to_csv(ROOT / "nbs" / "measured" / f"compare-{name}.csv", index=False, lineterminator="\n")
 
