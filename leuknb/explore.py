@@ -759,7 +759,7 @@ class Viewer(Front):
 
 # %% ../nbs/80_explore.ipynb #1aedcb69
 class Judgement(Front):
-    "Flag, corrected label and note of one image; sends {image, flagged | label | note} or {do: undo | export}."
+    "Flag, corrected label and note of one image; sends {image, at, flagged | label | note} or {do: undo | export}."
     _esm = _asset("judge.js")
     image = traitlets.Unicode("").tag(sync=True)
     flagged = traitlets.Bool(False).tag(sync=True)
@@ -1062,7 +1062,7 @@ class Detail(Explained):
         self.judging = Judgement(labels=explorer.pred.classes, problem=explorer.off)
         choices = widgets.HBox([self.model, self.target])
         choices.add_class("lk-row")
-        self.index = None
+        self.index, self._hearing, self._heard = None, threading.RLock(), {}
         self.children = [self.title, self.viewer, self.stored, choices, self.judging, self.saved, _heading("What each model says"), self.bars,
                          _heading("Nearest training images"), self.near, _heading("Catalogue"), self.facts]
         self.model.observe(lambda change: None if self._quiet else self._show_model(), "value")
@@ -1114,14 +1114,21 @@ class Detail(Explained):
             self.judging.put(image, **(marks[image] if marks else Annotations.EMPTY))
 
     def hear(self, message):
-        "Save what was judged, of the image it was judged on; undo; export."
-        if "do" in message:
-            return {"undo": self.explorer.undo, "export": self.explorer.export}[message["do"]]()
-        image = message.pop("image")
+        "Save what was judged, of the image it was judged on; undo; export. JupyterLab may deliver by two threads: the later change stands."
+        with self._hearing:
+            if "do" in message:
+                return {"undo": self.explorer.undo, "export": self.explorer.export}[message["do"]]()
+            image, at = message.pop("image"), message.pop("at", 0)
+            if at >= self._heard.get((image, *message), 0):
+                self._heard[image, *message] = at
+                self._judge(image, message)
+
+    def _judge(self, image, change):
+        "Save a change; a note stands in its box already."
         if image == self.judging.image:
-            self.judging.note = message.get("note", self.judging.note)
-        self.explorer.judge(image, **message)
-        if "note" not in message:
+            self.judging.note = change.get("note", self.judging.note)
+        self.explorer.judge(image, **change)
+        if "note" not in change:
             self.fill_judgement()
 
 

@@ -213,6 +213,14 @@ def test_a_late_keystroke_stays_with_its_image(explorer, run):
     assert Annotations(run).table["note"].to_dict() == {first: "smudged"} and box.note == ""
 
 
+def test_a_letter_that_arrives_late_changes_nothing(explorer, run):
+    image = explorer.image
+    for at, note in (1, "s"), (3, "smudged"), (2, "smu"):
+        explorer.detail.hear({"image": image, "at": at, "note": note})
+    explorer.detail.hear({"image": image, "at": 2, "flagged": True})
+    assert Annotations(run)[image] == {"flagged": "yes", "label": "", "note": "smudged"}
+
+
 def test_what_is_typed_is_not_overwritten(explorer):
     box, image = explorer.detail.judging, explorer.image
     explorer.detail.hear({"image": image, "note": "a"})

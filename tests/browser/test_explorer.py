@@ -55,6 +55,14 @@ def upload(page, picture):
     chooser.value.set_files(picture)
 
 
+def settled(path, quiet=3):
+    "The table, once nothing has been written to it for some seconds."
+    deadline = time.time() + 60
+    while time.time() < deadline and not (path.exists() and time.time() - path.stat().st_mtime > quiet):
+        time.sleep(0.2)
+    return pd.read_csv(path)
+
+
 def predictions(run):
     return pd.read_csv(run / "predictions.csv")
 
@@ -181,8 +189,7 @@ def test_a_note_stays_with_its_image_though_python_is_busy(notebook, run):
     second.click()
     page.locator(".lk-title", has_text=names[1]).wait_for()
     page.wait_for_function("document.querySelector('.lk-judge textarea').value === ''")
-    page.wait_for_timeout(500)
-    kept = pd.read_csv(run / "annotations.csv")
+    kept = settled(run / "annotations.csv")
     assert kept["note"].tolist() == ["smudged stain"] and kept["image"].iloc[0].endswith(names[0])
     assert page.errors == []
 
