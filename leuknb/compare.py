@@ -112,17 +112,18 @@ def permutation_p(
     moved = _weighted(swaps, counts_b - counts_a)
     observed = abs(score(counts_a.sum(0)) - score(counts_b.sum(0)))
     found = np.abs(score(counts_a.sum(0) + moved) - score(counts_b.sum(0) - moved))
-    return float((1 + (found >= observed - 1e-12).sum()) / (draws + 1))
+    extreme = ~(found < observed - 1e-12)  # a score without a value counts as extreme
+    return float((1 + extreme.sum()) / (draws + 1)) if observed == observed else np.nan
 
 # %% ../nbs/52_compare.ipynb #cb17da1a
 def holm(
-    p,  # (m,) p-values of one family of tests
+    p,  # (m,) p-values of one family of tests; NaN for one that could not be made
 ) -> np.ndarray:  # (m,) adjusted p-values
     "Holm's step-down correction: the chance of any false alarm in the family stays below the level."
     p = np.asarray(p, dtype=float)
-    order = np.argsort(p)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    order = np.argsort(p)[:np.sum(~np.isnan(p))]
+    adjusted = np.full_like(p, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
 
 # %% ../nbs/52_compare.ipynb #8512c63f
@@ -516,7 +517,7 @@ def choose_threshold(
     if not (0 < sensitivity <= 1 if cost is None else len(cost) == 2 and min(cost) >= 0 and max(cost) > 0):
         raise InputError("a sensitivity lies above 0 and up to 1; a cost is a pair of numbers from 0, such as (20, 1)")
     malignant, score = np.asarray(malignant, dtype=bool), np.asarray(score, dtype=float)
-    candidates = np.unique(score)[::-1]
+    candidates = np.append(np.nextafter(score.max(), np.inf), np.unique(score)[::-1])  # the first calls nothing malignant
     found = np.searchsorted(np.sort(-score[malignant]), -candidates, side="right")
     false = np.searchsorted(np.sort(-score[~malignant]), -candidates, side="right")
     if cost is not None:

@@ -237,6 +237,7 @@ class Annotations:
             self._rows, self._stamp = (self._parse() if stamp else {}), stamp
 
     def _parse(self):
+        csv.field_size_limit(2**31 - 1)  # a note may be long
         try:
             with open(self.path, newline="", encoding="utf-8-sig") as file:
                 return {r["image"]: {k: r[k] or "" for k in self.COLUMNS[1:]} for r in csv.DictReader(file, strict=True)}

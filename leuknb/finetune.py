@@ -236,6 +236,7 @@ class _Stats(_Network):
         super().__init__()
         self.features = model.features
         self.widths = [part.out_channels for part in self.features if isinstance(part, nn.Conv2d)]
+        self.end = 1 + max(i for i, part in enumerate(self.features) if isinstance(part, nn.ReLU))  # no statistics behind it
         cut = _cut(model, unfreeze)
         self.start = len(self.features) if cut == "classifier" else int(cut.partition(".")[2] or 0)
         self.cut = f"features.{self.start}" if self.start else ""
@@ -248,7 +249,7 @@ class _Stats(_Network):
 
     def prefix(self, x):
         "What reaches the cut: pictures, or (n, k) activations and statistics side by side."
-        x, stats = _walk(self.features[:self.start], self.normalise(x))
+        x, stats = _walk(self.features[:min(self.start, self.end)], self.normalise(x))
         if not self.start:
             return x
         return torch.cat([*stats, x.float().flatten(1)] if self.start < len(self.features) else stats, 1)
@@ -261,7 +262,7 @@ class _Stats(_Network):
             return first
         if done:
             x = flat.unflatten(1, (done[-1], int((flat.shape[1] // done[-1]) ** 0.5), -1))
-        stats = _walk(self.features[self.start:], x)[1]
+        stats = _walk(self.features[self.start:self.end], x)[1]
         return torch.cat([first, *stats] if done else stats, 1)
 
     def forward(self, x):
@@ -984,7 +985,9 @@ def _check_class_weight(weight, classes: list):
 
 def _plain(value):
     "As JSON holds it."
-    return json.loads(json.dumps(value, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v)))
+    def keyed(v):
+        return {k.item() if hasattr(k, "item") else k: keyed(x) for k, x in v.items()} if isinstance(v, dict) else v
+    return json.loads(json.dumps(keyed(value), default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v)))
 
 
 def _padded(
@@ -1057,6 +1060,9 @@ def load_finetuned(
         raise InputError(f"{path}: holds weights, but no fine-tuned classifier; Backbone(weights=...) reads it")
     card = file.metadata["finetuned"]
     model = FineTuned(**card["settings"]).set_params(device=device, progress=progress)
+    if isinstance(model.class_weight, dict):  # JSON has only text for names
+        names = {str(name): name for name in card["classes"]}
+        model.class_weight = {names[key]: weight for key, weight in model.class_weight.items()}
     model.classes_, model.head_, model.interrupted_ = np.array(card["classes"]), card["head"], card["interrupted"]
     model.best_epoch_, model.best_score_ = card["best_epoch"], np.nan if card["best_score"] is None else card["best_score"]
     model.data_digest_, model.weights_digest_ = card["data_digest"], card["weights_digest"]

@@ -580,17 +580,17 @@ def export(
     recipe: Recipe,
     history: list,
     name: str = "alexnet",
-    size: int = 448,  # pixels at which the features are meant to be taken
+    dtype: str = "float16",  # or int8, half as large, see `leuknb.backbones.save_weights`
 ) -> dict:  # what the header says
-    "Write the convolutions in half precision, with a header that `Backbone` reads."
+    "Write the convolutions, with a header that `Backbone` reads: features are taken where cells are as large as in training."
     state = {f"features.{k}": v.half().cpu() for k, v in network.features.state_dict().items()}
     about = dict(
-        backbone=name, layer="stats", pool="stats", size=size, crop=False, mean=MEAN, std=STD, layers=resolve_layers(name, "stats")[0],
+        backbone=name, layer="stats", pool="stats", size=SIZE * recipe.pixels // 64, crop=False, mean=MEAN, std=STD, layers=resolve_layers(name, "stats")[0],
         trained_on="synthetic smears of leuknb.synth; no photograph", recipe=asdict(recipe), steps=len(history),
         crops=len(history) * recipe.batch * recipe.crops * PATIENTS, linear_layer_scale=round(SHARE / network.answer.in_features**0.5, 6),
         machine=_machine(next(network.parameters()).device), start=network.origin.get("start"),
         digest=digest(*[part for k in sorted(state) for part in (k, state[k].float().numpy())]))
-    save_weights(path, state, about, "float16")
+    save_weights(path, state, about, dtype)
     return about
 
 
@@ -611,6 +611,9 @@ def pretrain(
         raise InputError(f"{start}: no such checkpoint")
     if any(part.exists() and not part.is_dir() for part in (out, *out.parents)):
         raise InputError(f"{out}: is, or lies in, a file; name a folder")
+    for path in (out / f"{name}.safetensors", out / f"{name}.json"):
+        if path.exists() and not (out / "checkpoint.pt").exists():
+            raise InputError(f"{path}: is there already, and not from a run of this folder; name another folder")
     _checked(recipe), _check_every(every), resolve_device(device)
     network = Pretext(name, recipe.seed)
     if start:

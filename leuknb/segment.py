@@ -117,11 +117,18 @@ def split_touching(
     return watershed(-depth, markers, mask=mask)
 
 # %% ../nbs/10_segment.ipynb #a62bf351
+def _check_diameter(diameter):
+    "`InputError` for a diameter that no cell has."
+    if diameter is not None and not 2 <= diameter <= 10_000:
+        raise InputError(f"diameter={diameter:g}: choose 2 to 10000 pixels")
+
+
 def find_cells(
     rgb: np.ndarray,  # (h, w, 3) uint8
     diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of the picture's shorter side
 ) -> np.ndarray:  # (h, w) int32, 0 outside, k in cell k
     "Find the nucleated cells: stain separation (Ruifrok and Johnston 2001), Otsu's threshold (1979), watershed."
+    _check_diameter(diameter)
     diameter = diameter or min(rgb.shape[:2]) / 9
     mask = nucleated(transmitted(rgb, diameter / 25))
     labels = split_touching(isotropic_opening(mask, diameter / 8), diameter)
@@ -169,7 +176,8 @@ def _sources(src):
     "Pictures of a folder and their new names; `InputError` names all that cannot be read."
     if not src.is_dir():
         raise InputError(f"{src}: is not a folder; name a folder of images")
-    found = sorted(p for p in src.rglob("*") if p.suffix.lower() in PICTURES and not p.name.startswith("."))
+    found = sorted(p for p in src.rglob("*") if p.suffix.lower() in PICTURES and not p.is_dir()
+                   and not any(part.startswith(".") for part in p.relative_to(src).parts))
     new = [p.relative_to(src).with_suffix(".png") for p in found]
     problems = [f"{p}: another picture of that name would become {n} too; rename one" for p, n in zip(found, new) if new.count(n) > 1]
     for path in found:
@@ -223,6 +231,7 @@ def segment_folder(
     "Segment every picture of a folder into PNGs of the same names; `InputError` for what cannot be read or written."
     if method not in ("mended", "authors"):
         raise InputError(f"method={method!r}: must be mended or authors")
+    _check_diameter(diameter)
     src, out = Path(src), Path(out)
     if out.resolve().is_relative_to(src.resolve()):
         raise InputError(f"{out}: lies inside {src}, so the next run would segment its pictures; name a folder outside")

@@ -833,7 +833,7 @@ def shift_table(
     progress: bool = True,
 ) -> Intervals:  # model, family, strength, n, accuracy, low, high, benign, benign_low, benign_high
     "Accuracy and Benign recall of each model under each shift; family `none` is the image as it is, `mean` all shifts together."
-    families = list(SHIFTS) if families is None else list(families)
+    families = list(families or SHIFTS)
     models = {name: uncached(model) for name, model in models.items()}
     paths, y, marks = rows["path"].tolist(), rows["label"].astype(str).to_numpy(), {}
     jobs = [("none", "")] + [(f, s) for s in strengths for f in families]

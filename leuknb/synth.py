@@ -19,7 +19,8 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from .files import InputError, atomic_folder
+import leuknb
+from .files import InputError, atomic_folder, write_json
 from .segment import authors_segment, in_order
 
 # %% ../nbs/05_synth.ipynb #974a3bb0
@@ -388,6 +389,7 @@ def _refuse(*cases):  # pairs of a condition and a message
 
 def _check_seed(seed):
     "`InputError` for a seed that NumPy would not take."
+    _refuse((np.asarray(seed).dtype.kind not in "iu", f"seed={seed!r}: must be a whole number"))
     _refuse((np.min(seed) < 0, f"seed={seed}: must be 0 or more"))
 
 
@@ -397,17 +399,33 @@ def _check_class(label, stain_leak):
             (not 0 <= stain_leak <= 1, f"stain_leak={stain_leak}: must lie between 0 and 1"))
 
 
+def _numeric(value, shape):
+    "Whether this is a number, or so many of them."
+    try:
+        return np.asarray(value).dtype.kind in "iuf" and np.shape(value) == shape
+    except ValueError:
+        return False
+
+
 def _check_picture(patient, size, view, scale_bar):
     "`InputError` for a picture that cannot be drawn."
-    _refuse((not 16 <= size <= 4096, f"size={size}: must lie between 16 and 4096 pixels"),
+    _refuse((not isinstance(size, (int, np.integer)) or not 16 <= size <= 4096, f"size={size}: must be a whole number between 16 and 4096 pixels"),
             (not 5 <= view <= 500, f"view={view}: must lie between 5 and 500 µm"),
             (scale_bar not in (None, *range(len(BARS))), f"scale_bar={scale_bar}: must be None or a style from 0 to {len(BARS) - 1}"))
     for part in (patient.cells, *patient.others.values(), patient.red, patient.stain, patient.camera):
         for name, value in vars(part).items():
+            colour = name in ("white", "nucleus", "cytoplasm", "red")
+            _refuse((not _numeric(value, (3,) if colour else ()), f"{name}={value!r}: must be {'three numbers' if colour else 'a number'}"))
             _refuse((not (np.isfinite(value).all() and np.min(value) >= 0), f"{name}={value}: must be a number, 0 or more"),
-                    (name == "radius" and not 0 < value <= 43, f"radius={value}: must lie above 0 and be at most 43 µm"),
+                    (name == "radius" and not 0.5 <= value <= 43, f"radius={value}: must lie between 0.5 and 43 µm"),
+                    (name == "count" and value > 1000, f"count={value}: must be at most 1000"),
+                    (name == "spread" and value > 1, f"spread={value}: must be at most 1"),
+                    (name == "chromatin_scale" and value < 0.01, f"chromatin_scale={value}: must be at least 0.01 µm"),
                     (name == "nc_ratio" and not 0 < value <= 1, f"nc_ratio={value}: must lie above 0 and be at most 1"),
                     (name in ("white", "gamma") and not np.min(value) > 0, f"{name}={value}: must lie above 0"))
+    red = patient.red
+    many = red.cover * view**2 / (np.pi * red.radius**2)
+    _refuse((many > 20_000, f"{many:,.0f} red cells (cover={red.cover}, radius={red.radius} µm, view={view} µm): at most 20,000 can be drawn"))
 
 # %% ../nbs/05_synth.ipynb #23f1d842
 def draw(
@@ -557,8 +575,11 @@ def smear(
     _check_seed(seed)
     label = label or CLASSES[np.random.default_rng([seed, 0]).integers(4)]
     patient = draw_patient([seed, 1], label, stain_leak)
-    patient = replace(patient, cells=replace(patient.cells, **cells or {}), red=replace(patient.red, **red or {}),
-                      stain=replace(patient.stain, **stain or {}), camera=replace(patient.camera, **camera or {}))
+    changes = {"cells": cells or {}, "red": red or {}, "stain": stain or {}, "camera": camera or {}}
+    for part, values in changes.items():
+        known = list(vars(getattr(patient, part)))
+        _refuse(*((name not in known, f"{part}: has no {name!r}; choose from {', '.join(known)}") for name in values))
+    patient = replace(patient, **{part: replace(getattr(patient, part), **values) for part, values in changes.items()})
     return draw([seed, 2], patient, size, view, scale_bar)
 
 # %% ../nbs/05_synth.ipynb #6d6d9e09
@@ -675,6 +696,8 @@ def make_smears(
                     (folder / part / label).mkdir(parents=True)
             jobs = [(seed, row, people[row["patient"]], size, bars[row["patient"]], folder) for row in plan.to_dict("records")]
             _write_tables(folder, *zip(*in_order(_draw_file, jobs, workers, "smears", progress)))
+            write_json(folder / "settings.json", dict(images=images, patients=patients, stain_leak=stain_leak, seed=seed, size=size,
+                                                      scale_bar=scale_bar, duplicates=duplicates, leuknb=leuknb.__version__))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); nothing was left there") from None
     return Path(out)

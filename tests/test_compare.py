@@ -71,6 +71,20 @@ def test_holm_equals_statsmodels(p):
     assert (holm(p) >= np.array(p) - 1e-15).all()
 
 
+def test_a_test_that_could_not_be_made_is_left_out_of_the_family():
+    adjusted = holm([0.01, np.nan, 0.03])
+    assert np.isnan(adjusted[1]) and np.allclose(adjusted[[0, 2]], [0.02, 0.03])
+
+
+def test_a_score_without_a_value_is_no_difference():
+    never = np.zeros((50, 2, 2))
+    never[:, 0, 1] = 1  # class 0 is never called
+    fair = np.zeros((50, 2, 2))
+    fair[:, 0, 0] = 1
+    precision = lambda c: np.divide(c[..., 0, 0], c[..., 0].sum(-1), out=np.full(c.shape[:-2], np.nan), where=c[..., 0].sum(-1) > 0)
+    assert np.isnan(permutation_p(never, fair, precision))
+
+
 def test_two_proportions_need_trials():
     with pytest.raises(InputError, match="at least one trial"):
         two_proportions(0, 0, 1, 2)
@@ -256,7 +270,7 @@ def test_thresholds_are_the_best_there_are(rows, sensitivity, miss):
     higher = score[score > threshold]
     assert not len(higher) or (score[malignant] >= higher.min()).mean() < sensitivity
     price = lambda t: miss * (score[malignant] < t).sum() + (score[~malignant] >= t).sum()
-    assert price(choose_threshold(malignant, score, cost=(miss, 1))) <= min(price(t) for t in score) + 1e-9
+    assert price(choose_threshold(malignant, score, cost=(miss, 1))) <= min(price(t) for t in [*score, np.inf]) + 1e-9
 
 
 def test_screen_reaches_about_the_sensitivity_it_was_asked_for(three):

@@ -213,6 +213,11 @@ def test_a_late_keystroke_stays_with_its_image(explorer, run):
     assert Annotations(run).table["note"].to_dict() == {first: "smudged"} and box.note == ""
 
 
+def test_a_long_note_is_read_again(run):
+    image = Annotations(run).set("a", note="x" * 200_000)
+    assert Annotations(run)["a"]["note"] == "x" * 200_000 and image is None
+
+
 def test_a_letter_that_arrives_late_changes_nothing(explorer, run):
     image = explorer.image
     for at, note in (1, "s"), (3, "smudged"), (2, "smu"):

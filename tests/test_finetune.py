@@ -280,6 +280,24 @@ def test_frozen_batch_statistics_stay(data):
     assert torch.all(net.bn1.running_mean == 0) and not torch.all(net.layer4[0].bn1.running_mean == 0)
 
 
+def test_class_weights_by_number_survive_saving(data, tmp_path):
+    paths, y = data[0], (data[1] == "Pro").astype(int)
+    weights = dict(zip(np.unique(y), [1.0, 2.0]))
+    model = FineTuned("alexnet", **HEAD | {"epochs": 1}, class_weight=weights, checkpoint=tmp_path / "parts").fit(paths, y)
+    model.save(tmp_path / "m.safetensors")
+    read = load_finetuned(tmp_path / "m.safetensors")
+    assert read.class_weight == weights
+    assert (clone(read).fit(paths, y).predict(paths) == read.predict(paths)).all()
+
+
+@pytest.mark.parametrize("unfreeze", ["classifier", "last-block", "all"])
+def test_pictures_too_small_for_the_last_pooling(data, tmp_path, unfreeze):
+    conv = {key: value for key, value in load_network("alexnet", "random").state_dict().items() if key.startswith("features")}
+    save_weights(tmp_path / "w.safetensors", conv, {"backbone": "alexnet", "layer": "stats", "pool": "stats"})
+    model = FineTuned("alexnet", **SMALL | dict(weights=tmp_path / "w.safetensors", size=48, epochs=1, head_epochs=1), unfreeze=unfreeze)
+    assert set(model.fit(*data).predict(data[0])) <= {"Benign", "Pro"}
+
+
 def test_class_weights(data):
     model = FineTuned("alexnet", **HEAD, class_weight="balanced")
     model.classes_ = np.array(["a", "b"])

@@ -54,6 +54,31 @@ def files(folder):
     return sorted(p for p in Path(folder).rglob("*") if p.is_file())
 
 
+@pytest.mark.parametrize("part", ["Original", "list.csv"])
+def test_a_part_of_generated_smears_is_not_compared_with_the_paper(smears, tmp_path, part):
+    data = smears / part
+    if part == "list.csv":
+        cat = catalogue(smears / "catalogue.csv")
+        data = tmp_path / part
+        cat[["path", "label"]][cat["variant"] == "original"].to_csv(data, index=False)
+    run = reproduce(data, tmp_path / "run", backbones=("alexnet",), weights={"": "random"}, heads=("knn",), tune=False)
+    assert run.config["data"]["synthetic"] and run.comparison["difference"].isna().all()
+
+
+def test_smears_are_not_kept_for_a_run_that_cannot_be(tmp_path, monkeypatch):
+    monkeypatch.setattr("leuknb.synth.make_smears", partial(make_smears, images=64, patients=12, size=64))
+    with pytest.raises(InputError, match="nope"):
+        reproduce(None, tmp_path / "run", backbones=("alexnet",), heads=("knn",), split="nope", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_smears_of_another_seed_are_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("leuknb.synth.make_smears", partial(make_smears, images=64, patients=12, size=64))
+    make_smears(tmp_path / "run" / "images", images=64, patients=12, size=64, seed=5, progress=False)
+    with pytest.raises(InputError, match="smears of another seed"):
+        reproduce(None, tmp_path / "run", backbones=("alexnet",), heads=("knn",), seed=6, split="group", progress=False)
+
+
 def test_command_prints_the_comparison_and_writes_the_run_folder(made):
     run, out = made
     assert "other images" in out and "difference" not in out and "not for diagnosis" in out

@@ -161,6 +161,20 @@ def test_bad_folders(folder, tmp_path):
         segment_folder(folder, tmp_path / "x", "other")
 
 
+@pytest.mark.parametrize("diameter", [float("nan"), float("inf"), 1e6, -5, 0, 1e-9])
+def test_a_diameter_that_no_cell_has(folder, tmp_path, diameter):
+    with pytest.raises(InputError, match="choose 2 to 10000 pixels"):
+        segment_folder(folder, tmp_path / "x", diameter=diameter, progress=False)
+    assert not (tmp_path / "x").exists()
+
+
+def test_hidden_copies_and_folders_named_like_pictures(folder, tmp_path):
+    for home in (folder / ".ipynb_checkpoints", folder / "x.jpg"):
+        home.mkdir()
+        Image.fromarray(smear(9, "Pro", 96).image).save(home / "a.png")
+    assert sorted(segment_folder(folder, tmp_path / "cut", progress=False).table["image"]) == ["c.png", "ward 3/deep/b.png", "ward 3/é.png", "x.jpg/a.png"]
+
+
 def test_a_full_disk_leaves_nothing(folder, tmp_path, monkeypatch):
     def full(self, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,5 +1,6 @@
 """The generator: what it promises about truth, independence, determinism and files."""
 import errno
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def test_blur_noise_and_white_do_what_they_say():
     assert np.allclose(picture.std((0, 1)), 0.02, atol=0.002)
 
 
+def test_the_settings_stand_beside_the_images(folder):
+    settings = json.loads((folder / "settings.json").read_text())
+    assert settings["images"] == len(pd.read_csv(folder / "truth.csv")) - settings["duplicates"] and {"seed", "stain_leak", "patients", "leuknb"} <= set(settings)
+
+
 def test_same_seed_same_files_whatever_the_workers(folder, tmp_path):
     again = make_smears(tmp_path / "two", images=40, patients=12, size=96, duplicates=5, seed=2, scale_bar="class", workers=2, progress=False)
     assert content(again) == content(folder)
@@ -153,6 +159,10 @@ def test_impossible_settings_write_nothing(tmp_path, wrong, message):
     (dict(label="Foo"), "must be one of Benign"), (dict(view=0), "view=0"), (dict(size=0), "size=0"), (dict(scale_bar=7), "scale_bar=7"),
     (dict(stain_leak=2), "stain_leak=2"), (dict(seed=-1), "seed=-1"), (dict(cells=dict(nc_ratio=0)), "nc_ratio=0"),
     (dict(cells=dict(nc_ratio=2)), "nc_ratio=2"), (dict(cells=dict(radius=-3)), "radius=-3"), (dict(camera=dict(white=(1, 0, 1))), "white="),
+    (dict(cells=dict(count=1e6)), "count=1000000.0: must be at most"), (dict(cells=dict(spread=5)), "spread=5"), (dict(red=dict(radius=0.05)), "radius=0.05"),
+    (dict(cells=dict(foo=1)), "cells: has no 'foo'; choose from"), (dict(stain=dict(nucleus=(1, 2))), "three numbers"), (dict(size=100.5), "size=100.5"),
+    (dict(seed=None), "seed=None: must be a whole number"), (dict(seed="a"), "seed='a'"), (dict(cells=dict(chromatin_scale=0)), "chromatin_scale=0"),
+    (dict(cells=dict(radius="wide")), "radius='wide': must be a number"), (dict(red=dict(radius=0.5, cover=1), view=500), "red cells"),
 ])
 def test_numbers_that_cannot_be_drawn_are_named(wrong, message):
     with pytest.raises(InputError, match=message):
@@ -174,7 +184,8 @@ def test_an_empty_place_is_filled_where_it_is(tmp_path, monkeypatch, kind):
     monkeypatch.chdir(tmp_path / "empty")
     before = (tmp_path / "empty").stat().st_ino
     out = make_smears("." if kind == "here" else tmp_path / kind, images=8, patients=4, size=64, workers=1, progress=False)
-    assert sorted(p.name for p in out.iterdir()) == ["Original", "Segmented", "catalogue.csv", "cells.csv", "masks", "truth.csv"]
+    assert sorted(p.name for p in out.iterdir()) == ["Original", "Segmented", "catalogue.csv", "cells.csv", "masks",
+                                                        "settings.json", "truth.csv"]
     assert (tmp_path / "empty").stat().st_ino == before and sorted(p.name[0] for p in tmp_path.iterdir() if p.name.startswith(".")) == []
 
 

@@ -18,10 +18,11 @@ CELL = ["split", "variant", "head"]
 SPLITS = {"paper": "paper", "group": "group", "blocks": "blocks, embargo 75"}
 
 
-def measured(*names):
-    "Rows of AlexNet in these measured tables, by split, variant and head; numbers in per cent."
-    paths = [ROOT / f"nbs/measured/{name}-alexnet.csv" for name in names]
-    table = pd.concat([pd.read_csv(p, keep_default_na=False) for p in paths if p.exists()]).query("backbone == 'alexnet'").set_index(CELL)
+def measured(weights):
+    "Rows of AlexNet with these weights, by split, variant and head; numbers in per cent."
+    paths = [ROOT / f"nbs/measured/{weights}{more}-alexnet.csv" for more in ("", "-tuned")]
+    table = pd.concat([pd.read_csv(p, keep_default_na=False) for p in paths if p.exists()])
+    table = table[(table["backbone"] == "alexnet") & (table["weights"] == weights)].set_index(CELL)
     scores = ["accuracy", "accuracy_low", "accuracy_high", "benign"]
     return table.assign(**(100 * table[scores]).round(2)).to_dict("index")
 
@@ -38,7 +39,7 @@ def row(cell, synth, random):
 
 def main():
     "Write the rows, say how many."
-    synth, random = measured("synth", "synth-tuned"), measured("random", "random-tuned")
+    synth, random = measured("synth"), measured("random")
     card = json.loads(CARD.read_text(encoding="utf-8"))
     card["transfer"] = [row(cell, numbers, random.get(cell)) for cell, numbers in synth.items()]
     write_json(CARD, card)

@@ -81,11 +81,12 @@ def main():
     p.add_argument("--heads", default="svm,knn,softmax")
     p.add_argument("--features", default="frozen", help="frozen or fine-tuned")
     p.add_argument("--unfreeze", help="what fine-tuning trains")
+    p.add_argument("--epochs", type=int, help="of fine-tuning")
     p.add_argument("--colour", action="store_true", help="also measure the colour histogram")
     p.add_argument("--runs", default=str(ROOT / "runs" / "measured"))
     args = p.parse_args()
     rows, histograms, backbones = [], {}, args.backbones.split(",")
-    name = Path(args.weights).stem + ("-tuned" if "fine-tuned" in (args.features, args.heads) else "")
+    name = Path(args.weights).stem + ("-on-tuned" if args.features == "fine-tuned" else "-tuned" if args.heads == "fine-tuned" else "")
     path = ROOT / "nbs" / "measured" / f"{name}-{'-'.join(backbones)}.csv"
     for number, seed in enumerate(map(int, args.seeds.split(","))):
         for split in args.splits.split(","):
@@ -93,7 +94,7 @@ def main():
                 continue  # nothing is random there
             out = Path(args.runs) / f"{name}-{split}-{seed}"
             run = reproduce(args.data, out, weights={"": args.weights}, split=split, seed=seed, backbones=tuple(backbones),
-                            heads=tuple(args.heads.split(",")), features=args.features, unfreeze=args.unfreeze, audit=False)
+                            heads=tuple(args.heads.split(",")), features=args.features, unfreeze=args.unfreeze, epochs=args.epochs, audit=False)
             if args.colour:
                 for picture in set(run.catalogue["path"]) - set(histograms):
                     histograms[picture] = histogram(picture)
