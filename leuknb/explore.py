@@ -760,7 +760,7 @@ class Viewer(Front):
 
 # %% ../nbs/80_explore.ipynb #1aedcb69
 class Judgement(Front):
-    "Flag, corrected label and note of one image; sends {image, at, flagged | label | note} or {do: undo | export}."
+    "Flag, corrected label and note of one image; sends {image, order, flagged | label | note} or {do: undo | export}."
     _esm = _asset("judge.js")
     image = traitlets.Unicode("").tag(sync=True)
     flagged = traitlets.Bool(False).tag(sync=True)
@@ -1119,9 +1119,9 @@ class Detail(Explained):
         with self._hearing:
             if "do" in message:
                 return {"undo": self.explorer.undo, "export": self.explorer.export}[message["do"]]()
-            image, at = message.pop("image"), message.pop("at", 0)
-            if at >= self._heard.get((image, *message), 0):
-                self._heard[image, *message] = at
+            image, (box, number) = message.pop("image"), message.pop("order", (None, 0))
+            if number >= self._heard.get((box, image, *message), 0):
+                self._heard[box, image, *message] = number
                 self._judge(image, message)
 
     def _judge(self, image, change):

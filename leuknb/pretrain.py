@@ -580,9 +580,8 @@ def export(
     recipe: Recipe,
     history: list,
     name: str = "alexnet",
-    dtype: str = "float16",  # or int8, half as large, see `leuknb.backbones.save_weights`
 ) -> dict:  # what the header says
-    "Write the convolutions, with a header that `Backbone` reads: features are taken where cells are as large as in training."
+    "Write the convolutions in half precision, with a header that `Backbone` reads: features are taken where cells are as large as in training."
     state = {f"features.{k}": v.half().cpu() for k, v in network.features.state_dict().items()}
     about = dict(
         backbone=name, layer="stats", pool="stats", size=SIZE * recipe.pixels // 64, crop=False, mean=MEAN, std=STD, layers=resolve_layers(name, "stats")[0],
@@ -590,7 +589,7 @@ def export(
         crops=len(history) * recipe.batch * recipe.crops * PATIENTS, linear_layer_scale=round(SHARE / network.answer.in_features**0.5, 6),
         machine=_machine(next(network.parameters()).device), start=network.origin.get("start"),
         digest=digest(*[part for k in sorted(state) for part in (k, state[k].float().numpy())]))
-    save_weights(path, state, about, dtype)
+    save_weights(path, state, about, "float16")
     return about
 
 

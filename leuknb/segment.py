@@ -20,6 +20,7 @@ from skimage.filters import apply_hysteresis_threshold, threshold_otsu
 from skimage.morphology import isotropic_opening
 from skimage.segmentation import relabel_sequential, watershed
 
+from .data import _walk
 from .files import InputError, atomic_folder, read_image
 
 # %% ../nbs/10_segment.ipynb #2936a9ea
@@ -176,10 +177,11 @@ def _sources(src):
     "Pictures of a folder and their new names; `InputError` names all that cannot be read."
     if not src.is_dir():
         raise InputError(f"{src}: is not a folder; name a folder of images")
-    found = sorted(p for p in src.rglob("*") if p.suffix.lower() in PICTURES and not p.is_dir()
-                   and not any(part.startswith(".") for part in p.relative_to(src).parts))
+    unlisted = []
+    found = sorted(p for p in _walk(src, unlisted) if p.suffix.lower() in PICTURES)
     new = [p.relative_to(src).with_suffix(".png") for p in found]
-    problems = [f"{p}: another picture of that name would become {n} too; rename one" for p, n in zip(found, new) if new.count(n) > 1]
+    problems = [f"{p}: {reason}" for p, reason in unlisted]
+    problems += [f"{p}: another picture of that name would become {n} too; rename one" for p, n in zip(found, new) if new.count(n) > 1]
     for path in found:
         try:
             read_image(path)

@@ -389,7 +389,7 @@ def _refuse(*cases):  # pairs of a condition and a message
 
 def _check_seed(seed):
     "`InputError` for a seed that NumPy would not take."
-    _refuse((np.asarray(seed).dtype.kind not in "iu", f"seed={seed!r}: must be a whole number"))
+    _refuse((np.asarray(seed).dtype.kind not in "iu", f"seed={seed!r}: must be a whole number of at most 64 bits"))
     _refuse((np.min(seed) < 0, f"seed={seed}: must be 0 or more"))
 
 

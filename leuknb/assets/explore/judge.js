@@ -1,4 +1,4 @@
-// Flag, corrected label and note. Every change is sent with the name of the image that it was made for, and its time in milliseconds.
+// Flag, corrected label and note. Every change is sent with the name of the image that it was made for, and with a number that grows.
 
 function make(tag, className, text) {
   const node = document.createElement(tag);
@@ -11,7 +11,9 @@ function render({ model, el }) {
   el.classList.add("lk-judge");
   const row = el.appendChild(make("div", "lk-judge-row"));
   const button = (text, title, onclick) => Object.assign(row.appendChild(make("button", "lk-button", text)), { title, onclick });
-  const send = (change) => model.send({ image: model.get("image"), at: performance.timeOrigin + performance.now(), ...change });
+  const box = Math.random();
+  let number = 0;
+  const send = (change) => model.send({ image: model.get("image"), order: [box, ++number], ...change });
   const flag = button("⚑ Flag", "Flag this image (F in the gallery)", () => {
     const flagged = flag.getAttribute("aria-pressed") !== "true";
     flag.setAttribute("aria-pressed", flagged);
