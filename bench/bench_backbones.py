@@ -23,7 +23,7 @@ from torchvision import models
 from torchvision.datasets import ImageFolder
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from leuknb.backbones import Backbone, layer_names
+from leuknb.backbones import Backbone, layer_names, resolve_precision
 from leuknb.data import catalogue, split
 from leuknb.metrics import wilson
 
@@ -50,7 +50,7 @@ def plainly(name, node, images):
 
 def ours(name, layer, paths):
     "Images a second, without a cache, and again from a warm one."
-    backbone = Backbone(name, "random", layer=layer, cache=False, progress=False).fit()
+    backbone = Backbone(name, "random", layer=layer, precision=resolve_precision(), cache=False, progress=False).fit()
     start = time.perf_counter()
     backbone.transform(paths)
     cold = len(paths) / (time.perf_counter() - start)

@@ -5,26 +5,30 @@
 # %% auto #0
 __all__ = ['ASSETS', 'STEPS', 'resolve_device', 'native_bfloat16', 'resolve_precision', 'layer_names', 'layer_table',
            'resolve_layers', 'channel_stats', 'pool_activations', 'random_network', 'WeightFile', 'save_weights',
-           'weights_file', 'load_into', 'load_network', 'white_normalise', 'Preprocessing', 'preprocessing',
-           'cache_folder', 'FeatureStore', 'cache_info', 'cache_clear', 'Features', 'Backbone', 'feature_maps']
+           'write_weights', 'weights_file', 'load_into', 'load_network', 'white_normalise', 'Preprocessing',
+           'preprocessing', 'cache_folder', 'FeatureStore', 'cache_info', 'cache_clear', 'Features', 'Backbone',
+           'feature_maps']
 
 # %% ../nbs/20_backbones.ipynb #2b236d3a
 import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import warnings
 import zipfile
-from collections import Counter, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from http.client import HTTPException
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
+from threading import RLock
 
 import numpy as np
 import pandas as pd
@@ -205,17 +209,18 @@ def resolve_layers(
     "Names of the layers and the pooling, checked."
     asked = (layer.split("+") if isinstance(layer, str) else list(layer)) or [""]
     _check_pool(pool)
-    if asked == ["stats"] and _is_plain(name):
+    if "stats" in asked and _is_plain(name):
         if pool not in (None, "stats"):
             raise InputError(f"pool {pool!r} does not go with the layer stats, which has its own pooling; name a layer, such as pool5")
-        asked, pool = [stage for stage in _stages(name) if stage.startswith("conv")], "stats"
+        stages, pool = [stage for stage in _stages(name) if stage.startswith("conv")], "stats"
+        asked = [part for one in asked for part in (stages if one == "stats" else [one])]
     _check_layers(name, asked)
     return tuple(dict.fromkeys(asked)), pool or "flat"
 
 
 def _check_pool(pool):
     "`InputError` unless there is such a pooling; None means flat, or the layer's own."
-    if pool not in (None, "flat", "stats") and not (pool.startswith("avg") and pool[3:].isdecimal() and int(pool[3:])):
+    if pool not in (None, "flat", "stats") and not re.fullmatch("avg0*[1-9][0-9]*", str(pool)):
         raise InputError(f"pool {pool!r}: choose flat, stats, or avg1, avg2, ... for a grid of averages")
 
 
@@ -274,7 +279,8 @@ def _bare_network(name, num_classes=1000, nodes=None):
     _check_name(name)
     with warnings.catch_warnings(), torch.device("meta" if _is_plain(name) else "cpu"):
         warnings.simplefilter("ignore")
-        net = models.get_model(name, weights=None, num_classes=num_classes).eval()
+        more = {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # torchvision sets it together with the weights
+        net = models.get_model(name, weights=None, num_classes=num_classes, **more).eval()
         return net if nodes is None else create_feature_extractor(net, list(nodes)).eval()
 
 
@@ -306,9 +312,14 @@ def _read_pth(path):
         raise InputError(f"{path}: damaged or not a file of weights; remove it and get it again") from None
     while isinstance(state, dict) and (inner := next((k for k in ("state_dict", "model") if k in state), None)):
         state = state[inner]
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) and v.layout == torch.strided and not v.is_complex() for v in state.values()):
         raise InputError(f"{path}: holds no state dict; save model.state_dict()")
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    return {_present_name(str(key)): value for key, value in state.items()}
+
+
+def _present_name(key):
+    "A weight's name, without a wrapper's prefix and as torchvision's DenseNets have it now."
+    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key.removeprefix("module."))
 
 
 class WeightFile:
@@ -316,7 +327,7 @@ class WeightFile:
 
     def __init__(self, path: str | Path):
         self.path, self.metadata, self._state = Path(path), {}, None
-        if self.path.suffix != ".safetensors":
+        if self.path.suffix.lower() != ".safetensors":
             self._state = _read_pth(self.path)
             self.shapes = {key: tuple(value.shape) for key, value in self._state.items()}
             return
@@ -326,14 +337,37 @@ class WeightFile:
                 self.shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}
         except (SafetensorError, OSError) as error:
             raise InputError(f"{self.path}: damaged or not a safetensors file ({error}); get it again") from None
+        for key, fits in _HEADER.items():
+            if key in self.metadata and not fits(self.metadata[key]):
+                raise InputError(f"{self.path}: its header says {key} {self.metadata[key]!r}, which is not possible; mend the header, or leave {key} out")
 
     def read(self, names) -> dict:
-        "These tensors in float32."
+        "These tensors in float32; `InputError` if one holds no numbers to compute with."
         if self._state is not None:
-            return {name: _float(self._state[name]) for name in names}
-        with safe_open(self.path, "pt") as file:
-            return {name: _float(file.get_tensor(name), file.get_tensor(f"{name}.scale")
-                                 if f"{name}.scale" in self.shapes else None) for name in names}
+            state = {name: _float(self._state[name]) for name in names}
+        else:
+            with safe_open(self.path, "pt") as file:
+                state = {name: _float(file.get_tensor(name), file.get_tensor(f"{name}.scale")
+                                      if self.shapes.get(f"{name}.scale") == self.shapes[name][:1] else None) for name in names}
+        for name, value in state.items():
+            if not (value.isfinite().all() if value.is_floating_point() else not name.endswith(("weight", "bias"))):
+                raise InputError(f"{self.path}: {name} holds numbers that are not finite, or integers without a scale; get the file again")
+        return state
+
+
+def _is_number(value, low=-math.inf, high=math.inf):
+    "Whether this is a number in a range."
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _three(value, low):
+    "Whether these are three numbers, none below the lowest."
+    return isinstance(value, list) and len(value) == 3 and all(_is_number(v, low, 1e6) for v in value)
+
+
+_HEADER = {  # key -> whether a value is possible
+    "size": lambda v: _is_number(v, 32, 2048), "mean": lambda v: _three(v, -1e6), "std": lambda v: _three(v, 1e-6), "crop": lambda v: isinstance(v, bool),
+    "layer": lambda v: isinstance(v, str), "pool": lambda v: isinstance(v, str), "preprocess": lambda v: isinstance(v, (str, list))}
 
 
 def _parsed(text):
@@ -368,9 +402,31 @@ def save_weights(
         elif value.is_floating_point():
             value = value.to(torch.float32 if dtype == "float32" else torch.float16)
         tensors[key] = value.contiguous()
-    header = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (metadata or {}).items()}
+    write_weights(path, tensors, metadata or {})
+
+
+def write_weights(
+    path: str | Path,  # .safetensors
+    tensors: dict,
+    header: dict,  # anything that JSON holds
+):
+    "Write tensors as they are; the same content gives the same bytes."
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in header.items()}
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata=header)
+        save_file(tensors, temporary, metadata=texts)
+        _sort_header(temporary)
+
+
+def _sort_header(path):
+    "Put the header in order, which safetensors leaves to chance."
+    with open(path, "r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        if len(text) <= size:
+            file.seek(8)
+            file.write(text.ljust(size))
 
 # %% ../nbs/20_backbones.ipynb #b422f2fe
 ASSETS = Path(leuknb.__file__).parent / "assets"
@@ -394,15 +450,15 @@ def weights_file(
                              f"({'only for ' + ', '.join(have) if have else 'none are'}); "
                              "use weights imagenet, random, or the path of a file")
         return path
-    if not Path(weights).is_file():
+    if not isinstance(weights, (str, os.PathLike)) or not Path(weights).is_file():
         raise InputError(f"weights {str(weights)!r}: no such file, and not one of imagenet, synth, random")
     return Path(weights)
 
 
 def _imagenet_weights(name):
     "torchvision's entry for the weights of the original publication, trained on ImageNet-1k."
-    entries = list(models.get_model_weights(name))
-    return next((entry for entry in entries if entry.name == "IMAGENET1K_V1"), entries[0])
+    entries = {entry.name: entry for entry in models.get_model_weights(name)}
+    return next(entries[key] for key in ("IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1", *entries) if key in entries)
 
 
 def _imagenet_file(name):
@@ -438,7 +494,9 @@ def load_into(
     missing = [key for key in expected if key not in there and not key.endswith("num_batches_tracked")]
     if missing:
         raise InputError(f"{file.path}: {_missing_message(name, file, missing)}")
-    net.load_state_dict(file.read(there), strict=False, assign=True)
+    state = OrderedDict(file.read(there))
+    state._metadata = net.state_dict()._metadata  # MNASNet asks for its version
+    net.load_state_dict(state, strict=False, assign=True)
 
 
 def _missing_message(name, file, missing):
@@ -473,11 +531,11 @@ def load_network(
 def _not_in_file(net, file):
     "Parameters of the last layers that a file lacks, or has for another number of classes."
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
-    last = list(shapes)[-1].rsplit(".", 1)[0]
+    last = {list(shapes)[-1].rsplit(".", 1)[0], "aux1.fc2", "aux2.fc2", "AuxLogits.fc"}  # GoogLeNet and Inception answer in several places
     fully = {f"{path}.{kind}" for path, module in net.named_modules() if isinstance(module, nn.Linear)
              for kind in ("weight", "bias")}
     return tuple(key for key in shapes if (key in fully and key not in file.shapes)
-                 or (key.rsplit(".", 1)[0] == last and file.shapes.get(key) != shapes[key]))
+                 or (key.rsplit(".", 1)[0] in last and file.shapes.get(key) != shapes[key]))
 
 # %% ../nbs/20_backbones.ipynb #1b98ea5d
 STEPS = {}  # name -> function from an (H, W, 3) uint8 array to another
@@ -578,12 +636,13 @@ def preprocessing(
     size: int | None = None,  # pixels; None: the size the weights were trained with
     crop: bool | None = None,  # None: as the weights are meant to be used
     preprocess: str | list | None = None,  # steps in STEPS, such as "white" or "denoise+contrast"
-    metadata: dict | None = None,  # header of a file of weights: mean, std, size, crop
+    metadata: dict | None = None,  # header of a file of weights: mean, std, size, crop, preprocess
 ) -> Preprocessing:
     "The preprocessing that belongs to a network's weights."
     preset, header = _imagenet_weights(name).transforms(), metadata or {}
     trained = int(preset.crop_size[0])
     size, crop = int(header.get("size", trained) if size is None else size), header.get("crop", True) if crop is None else crop
+    preprocess = header.get("preprocess") if preprocess is None else preprocess
     steps = tuple(preprocess.split("+") if isinstance(preprocess, str) else preprocess or ())
     if unknown := [step for step in steps if step not in STEPS]:
         raise InputError(f"preprocess {unknown[0]!r}: choose from {', '.join(STEPS)}, several joined with +")
@@ -655,9 +714,10 @@ def cache_info() -> pd.DataFrame:  # a row for each choice: what it is, how many
 def _read_about(path):
     "What a folder of features depends on; nothing if that cannot be read."
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
+        about = None
+    return about if isinstance(about, dict) else {}
 
 
 def cache_clear(
@@ -752,6 +812,8 @@ def _output_shapes(name, nodes, size):
     try:
         with torch.inference_mode(), torch.device("meta"):
             return tuple(tuple(net(torch.empty(1, 3, size, size))[node].shape[1:]) for node in nodes)
+    except (AttributeError, TypeError):
+        raise InputError(f"{name}: {' or '.join(nodes)} gives no activations, but other facts; choose another layer") from None
     except (RuntimeError, AssertionError, ValueError) as error:
         raise InputError(f"{name} cannot take pictures of {size} x {size} pixels ({str(error).splitlines()[0]}); "
                          "choose another size") from None
@@ -785,6 +847,9 @@ def _announce(*parts):
     print("leuknb:", *parts, file=sys.stderr)
 
 
+_ONE_AT_A_TIME = RLock()  # torch traces networks with changes to itself that threads would share
+
+
 class _Choices(BaseEstimator):
     "What a backbone is, and how its choices are settled."
 
@@ -797,7 +862,7 @@ class _Choices(BaseEstimator):
         size: int | None = None,  # side of the network's input, pixels; None: the weights' own
         crop: bool | None = None,  # False: the whole picture instead of its centre; None: the weights' own
         preprocess: str | list | None = None,  # denoise, contrast, white, joined with +
-        precision: str = "auto",  # auto, float32, bfloat16
+        precision: str = "auto",  # auto (bfloat16 where it is native and harmless), float32, bfloat16
         device: str = "auto",  # auto, cpu, cuda, mps
         seed: int = 0,  # of random weights
         batch_size: int | None = None,  # images computed at once; None: by the network and size
@@ -810,6 +875,15 @@ class _Choices(BaseEstimator):
 
     def _settle(self):
         "Resolve every choice, once for each set of parameters and file of weights."
+        with _ONE_AT_A_TIME:
+            self._settle_anew()
+
+    def _settle_anew(self):
+        "Resolve every choice, unless that was done."
+        for name, least in (("batch_size", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and value >= least):
+                raise InputError(f"{name} {value!r}: must be {least} or more, and a whole number")
         path = weights_file(self.name, self.weights)
         self._file = (path, path.stat().st_mtime_ns, path.stat().st_size) if path else (None,)
         state = repr((self.get_params(), self._file))
@@ -818,13 +892,11 @@ class _Choices(BaseEstimator):
         file = WeightFile(path) if path else None
         header = file.metadata if file else {}
         self.device_ = resolve_device(self.device)
-        self.precision_ = resolve_precision(self.precision, self.device_)
         self.preprocessing_ = preprocessing(self.name, self.size, self.crop, self.preprocess, header)
         self.size_ = self.preprocessing_.size
         self.batch_size_ = _batch_size(self.name, self.size_, self.device_) if self.batch_size is None else self.batch_size
-        if self.batch_size_ < 1:
-            raise InputError(f"batch_size {self.batch_size_}: must be 1 or more")
         self._settle_layers(file, header)
+        self.precision_ = resolve_precision("float32" if self.precision == "auto" and self._rounding_matters() else self.precision, self.device_)
         self.weights_digest_ = self._network()[1]
         self._settled = state
         if self.progress:
@@ -844,11 +916,16 @@ class _Choices(BaseEstimator):
         shapes = _output_shapes(self.name, self._nodes, self.size_)
         self.layer_sizes_ = tuple(_count(shape, self.pool_) for shape in shapes)
 
+    def _rounding_matters(self):
+        "Whether bfloat16 may change more than 0.5 % of the predictions: so measured for untrained weights where nothing is averaged."
+        return self._file == (None,) and self.pool_ == "flat"
+
     def _network(self):
         "The truncated network and the digest of its weights, shared with other backbones of the same choices."
         path, *stamp = self._file
-        return _load_features(self.name, path, tuple(stamp), self.seed if path is None else 0, self._nodes, self.pool_,
-                              self.precision_, self.device_)
+        with _ONE_AT_A_TIME:
+            return _load_features(self.name, path, tuple(stamp), self.seed if path is None else 0, self._nodes, self.pool_,
+                                  self.precision_, self.device_)
 
     def _about(self):
         "What features depend on, besides the picture."
@@ -955,8 +1032,9 @@ class Backbone(TransformerMixin, _Choices):
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         "Names such as fc7_0 or conv1_mean_0."
         self._settle()
-        kinds, names = ("mean_", "std_") if self.pool_ == "stats" else ("",), []
-        for layer, count in zip(self.layers_, self.layer_sizes_):
+        names, shapes = [], _output_shapes(self.name, self._nodes, self.size_)
+        for layer, count, shape in zip(self.layers_, self.layer_sizes_, shapes):
+            kinds = ("mean_", "std_") if self.pool_ == "stats" and len(shape) == 3 else ("",)
             names += [f"{layer}_{kind}{i}" for kind in kinds for i in range(count // len(kinds))]
         return np.array(names, dtype=object)
 

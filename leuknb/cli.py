@@ -60,7 +60,7 @@ def add_reproduce(commands):
     p.add_argument("--no-tune", dest="tune", action="store_false", help="the paper's most likely fixed settings")
     p.add_argument("--on-bad", choices=("error", "skip"), default="error", help="what to do with unreadable images")
     p.add_argument("--device", default="auto", help="cpu, cuda, mps (default: what is there)")
-    p.add_argument("--precision", default="auto", help="float32, bfloat16 (default: what is fast here)")
+    p.add_argument("--precision", default="auto", help="float32, bfloat16 (default: bfloat16 where it is fast here and harmless)")
     p.add_argument("--quick", action="store_true", help="at most 40 images a class: a first look, not a result")
     p.add_argument("--no-audit", dest="audit", action="store_false", help='leave the chapter "Can you believe it?" out of the report')
 
@@ -191,7 +191,7 @@ def run_reproduce(args):
     names = ("backbones", "heads", "variants", "layer", "pool", "size", "crop", "preprocess", "split", "seed", "repeats",
              "folds", "embargo", "features", "unfreeze", "epochs", "tune", "device", "precision", "quick")
     choices = {n: getattr(args, n) for n in names} | recipe(args)
-    choices["split"] = args.split or ("paper" if args.data else "group")
+    choices["split"] = ("paper" if args.data is not None else "group") if args.split is None else args.split
     choices["weights"] = args.weights or ({"": "imagenet"} if args.data else {})
     run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, **choices)
     told(run.config["data"])
@@ -225,7 +225,7 @@ def run_pretrain(args):
     "Train, say where the weights are."
     from leuknb.pretrain import changed, pretrain
     path = pretrain(args.out, args.backbone, changed(args.changes), args.start, args.every, device=args.device)
-    print(f"{path}\nUse them: leuknb reproduce --weights {args.backbone}={path}")
+    print(f"{path}\nUse them: leuknb reproduce --data DIR --backbones {args.backbone} --weights {path}")
 
 
 def run_segment(args):

@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import warnings
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from importlib.resources import files
@@ -135,7 +136,7 @@ _ENDINGS = set(""".jpg .jpeg .jpe .jfif .png .apng .tif .tiff .bmp .dib .gif .we
 
 def _is_picture(path):
     "Does the ending or the content say that this is a picture? A broken link counts: it may have been one."
-    if path.suffix.lower() in _ENDINGS or not path.exists():
+    if path.suffix.lower() in _ENDINGS or not os.path.exists(path):
         return True
     try:
         if path.is_file():
@@ -147,7 +148,11 @@ def _is_picture(path):
 
 # %% ../nbs/00_data.ipynb #56d28d34
 def _variant_folders(folder):
-    return [(d, d.name.lower()) for d in _subfolders(folder) if d.name.lower() in VARIANTS]
+    found = {}
+    for d in _subfolders(folder):
+        if d.name.lower() in VARIANTS and found.setdefault(d.name.lower(), d) != d:
+            raise InputError(f"{folder}: holds both {found[d.name.lower()].name} and {d.name}; put their images into one of them")
+    return [(d, variant) for variant, d in found.items()]
 
 
 def _layout(root):
@@ -156,7 +161,8 @@ def _layout(root):
     for top in dict.fromkeys((root, home)):
         if found := _variants_below(top):
             return found
-    return [(home, root.name.lower() if root.name.lower() in VARIANTS else "original")]
+    named = os.path.basename(os.path.abspath(root)).lower()
+    return [(home, named if named in VARIANTS else "original")]
 
 
 def _variants_below(root):
@@ -204,39 +210,62 @@ def _labels(names):
 # %% ../nbs/00_data.ipynb #4d8f7060
 def _from_folder(root, problems, warned):
     "Rows of a folder of class folders, in one or two variants."
-    rows = []
-    for home, variant in _layout(root):
+    rows, layout = [], _layout(root)
+    _beside(root, [home for home, _ in layout], warned)
+    for home, variant in layout:
         _check_undivided(home)
         _loose(home, problems, warned)
         for folder in _subfolders(home):
             told = len(problems)
             found = [path for path in _walk(folder, problems) if _is_picture(path)]
-            rows += [dict(path=path, label=folder.name.strip(), variant=variant, patient="",
-                          inner=path.relative_to(folder), whole=path.relative_to(home)) for path in found]
+            rows += [dict(path=path, label=folder.name.strip(), variant=variant if len(layout) > 1 else _variant_in(str(path.relative_to(folder)), variant),
+                          patient="", inner=_without_variants(path.relative_to(folder)), whole=path.relative_to(home)) for path in found]
             if not found and len(problems) == told:
                 (problems if _known(folder.name) else warned).append((folder, "the folder holds no images"))
     return rows
 
 
+def _without_variants(path):
+    "A path without the folders that name a variant."
+    return Path(*(part for part in path.parts[:-1] if part.lower() not in VARIANTS), path.name)
+
+
+def _beside(root, homes, warned):
+    "Report pictures that lie in none of the folders that are read."
+    outside = Counter(path.relative_to(root).parts[0] for path in _walk(root, []) if not any(path.is_relative_to(home) for home in homes) and _is_picture(path))
+    for name, n in outside.items():
+        warned.append((root / name, f"{_many(n, 'picture')} outside {' and '.join(home.name for home in homes)}; left out"))
+
+
 def _check_undivided(home):
     "Refuse folders named train and test: they would be read as classes."
     names = [folder.name for folder in _subfolders(home)]
-    if names and {n.lower() for n in names} <= {"train", "training", "test", "testing", "val", "valid", "validation"}:
-        raise InputError(f"{home}: is divided into {' and '.join(names)}; put the class folders side by side "
+    parts = [n for n in names if n.lower() in {"train", "training", "test", "testing", "val", "valid", "validation"}]
+    if parts and (len(parts) > 1 or parts == names):
+        raise InputError(f"{home}: is divided into {' and '.join(parts)}; put the class folders side by side "
                          "(splits are made later), or list the files in a CSV with the columns path,label")
 
 
 def _loose(home, problems, warned):
     "Report what lies beside the class folders: broken links are problems, pictures are only left out."
     for entry in sorted(home.iterdir(), key=lambda e: natural(e.name)):
-        if _visible(entry.name) and not entry.exists():
+        if _visible(entry.name) and not os.path.exists(entry):
             problems.append((entry, _gone(entry)))
         elif _visible(entry.name) and not entry.is_dir() and _is_picture(entry):
             warned.append((entry, "lies outside the class folders; left out"))
 
 
 def _gone(path):
-    return f"broken link to {os.readlink(path)}" if path.is_symlink() else "no such file"
+    "Why a path leads nowhere."
+    try:
+        if os.path.islink(path):
+            return f"broken link to {os.readlink(path)}"
+        os.stat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return "no permission to read it" if isinstance(error, PermissionError) else error.strerror.lower()
+    return "no such file"
 
 # %% ../nbs/00_data.ipynb #aaed855d
 def _read_csv(path):
@@ -245,13 +274,17 @@ def _read_csv(path):
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f'{path}: is not UTF-8 text; save it again as "CSV UTF-8"') from None
-    head = text.partition("\n")[0]
+    if found := re.match("sep=(.)\\s*\n", text):  # Excel's note
+        text = "\n" + text[found.end():]
+    head = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
     reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count))
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read as CSV ({error})") from None
     columns = [name.lower() for name in rows[0][1]] if rows else []
+    if twice := [name for name in columns if name and columns.count(name) > 1]:
+        raise InputError(f"{path}: has two columns named {twice[0]}; remove one")
     _check_columns(path, columns, ["path", "label"], " Needed: path,label; optional: patient,variant")
     return [(line, dict(zip(columns, cells)) | {"extra": len(cells) - len(columns)}) for line, cells in rows[1:]]
 
@@ -268,7 +301,7 @@ def _from_csv(path, problems):
     for line, row in _read_csv(path):
         variant = row.get("variant", "").lower() or _variant_in(row["path"])
         row = dict(path=_csv_path(path.parent, row["path"]), label=row.get("label", ""), variant=variant,
-                   patient=row.get("patient", ""), extra=row["extra"])
+                   patient="" if row.get("patient", "").lower() in _UNKNOWN else row["patient"], extra=row["extra"])
         wrong = _wrong_row(row, seen)
         seen.setdefault((os.path.abspath(row["path"]), row["label"]), line)
         if wrong:
@@ -278,14 +311,17 @@ def _from_csv(path, problems):
     return _inner_paths(rows, path.parent)
 
 
+_UNKNOWN = ("", "na", "n/a", "nan", "none", "null", "?")  # what tables say of a patient who is not known
+
+
 def _csv_path(base, text):
     "A path of a CSV row; backslashes are understood."
-    return base / text if (base / text).exists() else base / text.replace("\\", "/")
+    return base / text if os.path.exists(base / text) else base / text.replace("\\", "/")
 
 
-def _variant_in(text):
-    "The variant that a path names, else original."
-    return next((p.lower() for p in re.split(r"[\\/]", text)[-2::-1] if p.lower() in VARIANTS), "original")
+def _variant_in(text, otherwise="original"):
+    "The variant that a path names."
+    return next((p.lower() for p in re.split(r"[\\/]", text)[-2::-1] if p.lower() in VARIANTS), otherwise)
 
 
 def _wrong_row(row, seen):
@@ -294,11 +330,11 @@ def _wrong_row(row, seen):
     checks = [
         (row["extra"] > 0, "more fields than the header; quote what holds a comma"),
         (row["extra"] < 0, "fewer fields than the header"),
-        (row["path"].is_dir(), "no path, or the path of a folder"),
+        (os.path.isdir(row["path"]), "no path, or the path of a folder"),
         (row["label"] == "", "no label"),
         (row["variant"] not in VARIANTS, f"unknown variant {row['variant']!r}; known: {', '.join(VARIANTS)}"),
         (again, f"listed already in line {again}"),
-        (not row["path"].exists(), _gone(row["path"])),
+        (not os.path.exists(row["path"]), _gone(row["path"])),
     ]
     return next((reason for bad, reason in checks if bad), None)
 
@@ -308,8 +344,11 @@ def _inner_paths(rows, base):
     paths, base = [os.path.abspath(row["path"]) for row in rows], os.path.abspath(base)
     if any(not Path(p).is_relative_to(base) for p in paths):
         base = os.path.commonpath([os.path.dirname(p) for p in paths])
+    homes = {variant: base for variant in VARIANTS}
+    if len({row["variant"] for row in rows}) > 1:  # each variant may have a folder of its own, whatever its name
+        homes = {variant: os.path.commonpath([os.path.dirname(p) for row, p in zip(rows, paths) if row["variant"] == variant]) for variant in VARIANTS}
     for row, path in zip(rows, paths):
-        *folders, name = Path(path).relative_to(base).parts
+        *folders, name = Path(path).relative_to(homes[row["variant"]]).parts
         folders = [f for f in folders if f.lower() not in VARIANTS]
         own = [f for f in folders if f == row["label"] or _known(f) and _known(f) == _known(row["label"])][:1]
         row |= dict(inner=Path(*(f for f in folders if f not in own), name), whole=Path(path).relative_to(base))
@@ -329,7 +368,9 @@ def _name_images(table):
 # %% ../nbs/00_data.ipynb #9aaef147
 def _format(path):
     "Format of a picture by its header; raises what is wrong with it."
-    if not path.exists():
+    if not str(path).isprintable() and any(ch == "\r" or "\ud800" <= ch <= "\udfff" for ch in str(path)):
+        raise InputError("its name is not UTF-8 text, or holds a carriage return; rename it")
+    if not os.path.exists(path):
         raise InputError(_gone(path))
     if not path.is_file():
         raise InputError("is not a regular file")
@@ -499,8 +540,8 @@ def _about_patients(table):
 def _listing(root, problems, warned):
     "Rows (path, label, variant, patient, inner, whole) of whatever `root` is."
     try:
-        if not root.exists():
-            raise InputError(f"{root}: {_gone(root) if root.is_symlink() else 'no such folder or file'}")
+        if not os.path.exists(root):
+            raise InputError(f"{root}: {_gone(root).replace('no such file', 'no such folder or file')}")
         if root.is_dir():
             return _from_folder(root, problems, warned)
         if root.suffix.lower() in (".csv", ".tsv", ".txt"):
@@ -561,7 +602,9 @@ def catalogue(
     "Find, check and group every image; `InputError` lists all problems at once."
     if on_bad not in ("error", "skip"):
         raise InputError(f"on_bad={on_bad!r}: choose error or skip")
-    root, problems, warned = Path(root).expanduser(), [], []
+    if not str(root):
+        raise InputError("no folder is named; . is the current one")
+    root, problems, warned = Path(os.path.expanduser(root)), [], []
     rows = _listing(root, problems, warned)
     if not rows and not problems:
         raise InputError(f"{root}: no images found in class folders; expected <class>/<image>, "

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,28 @@ class InputError(ValueError):
     "What the user gave cannot be used; the message names the file and the mend."
 
 # %% ../nbs/01_files.ipynb #dfe272d2
+def _to_bytes(image, white_is_zero=False):
+    "Grey values of 16 or 32 bits as bytes; `ValueError` where their range cannot be known."
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+        raise ValueError("its numbers are not finite, negative, or above 65,535; save it with 8 or 16 bits")
+    small = image.mode == "F" and values.max() <= 1
+    full = 1 if small else 255 if image.mode in ("F", "I") and values.max() <= 255 else 65535
+    values = full - values if white_is_zero else values
+    if isinstance(hidden := image.info.get("transparency"), int):
+        values[values == hidden] = full  # as on white paper
+    return (values * (255 / full)).round().astype(np.uint8)
+
+
 def to_rgb(
     image: Image.Image,  # any mode
 ) -> Image.Image:  # upright, 8-bit RGB
     "An image as the eye would see it."
-    image = ImageOps.exif_transpose(image)
+    white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
+    with suppress(Exception):  # where the note on orientation cannot be read, the picture stays as it is
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        scale = 255 / 65535 if image.mode != "F" or values.max() > 255 else 255 if values.max() <= 1 else 1
-        image = Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
+        image = Image.fromarray(_to_bytes(image, white_is_zero))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.class_weight import compute_class_weight
@@ -35,8 +34,8 @@ from skorch.helper import predefined_split
 from torch import nn
 from tqdm.auto import tqdm
 
-from .backbones import (Backbone, WeightFile, _announce, _decoded, _image_digests, _image_paths, cache_folder, channel_stats, load_network, preprocessing,
-                              random_network, resolve_device, resolve_precision, weights_file)
+from .backbones import (Backbone, WeightFile, _announce, _decoded, _image_digests, _image_paths, _skeleton, cache_folder, channel_stats, load_network,
+                              preprocessing, random_network, resolve_device, resolve_precision, weights_file, write_weights)
 from .files import InputError, atomic, digest, read_image, write_text
 
 # %% ../nbs/40_finetune.ipynb #8341a07b
@@ -96,9 +95,10 @@ def _cut(
         return "layer4"
     if not isinstance(getattr(model, "features", None), nn.Sequential):
         raise InputError(f"{type(model).__name__} has no last block that is known here; use unfreeze='classifier' or 'all'")
-    learn = [k for k, part in enumerate(model.features) if any(True for _ in part.parameters())]
-    pools = [k for k, part in enumerate(model.features) if isinstance(part, nn.MaxPool2d) and k < learn[-1]]
-    return f"features.{pools[-1] + 1 if pools else learn[-1]}"
+    names, parts = zip(*model.features.named_children())
+    learn = [k for k, part in enumerate(parts) if any(True for _ in part.parameters())]
+    smaller = [k for k, part in enumerate(parts) if any(isinstance(m, (nn.MaxPool2d, nn.AvgPool2d)) for m in part.modules()) and k < learn[-1]]
+    return f"features.{names[smaller[-1] + 1 if smaller else learn[-1]]}"
 
 
 def _rest(model: nn.Module, cut: str) -> nn.Module:  # shares the model's parameters
@@ -113,7 +113,8 @@ def _rest(model: nn.Module, cut: str) -> nn.Module:  # shares the model's parame
             break
         rest._modules[name] = nn.Identity()
     if inner:
-        rest._modules[first] = getattr(model, first)[int(inner):]
+        parts = getattr(model, first)
+        rest._modules[first] = parts[[name for name, _ in parts.named_children()].index(inner):]
     return rest
 
 
@@ -353,8 +354,11 @@ class _Batches(torch.utils.data.Dataset):
         "Row numbers of each batch. Training batches differ by one picture at most, so that none is tiny."
         if self.seed is None:
             return self.rows.split(self.batch_size)
-        order = self.rows[torch.randperm(len(self.rows), generator=generator)]
-        return order.tensor_split(-(-len(order) // self.batch_size))
+        return self.rows[torch.randperm(len(self.rows), generator=generator)].tensor_split(self.count())
+
+    def count(self) -> int:
+        "Batches of an epoch; each has two pictures at least, which batch normalisation needs."
+        return max(1, min(-(-len(self.rows) // self.batch_size), len(self.rows) // 2))
 
     def __iter__(self):
         generator = torch.Generator().manual_seed(_seed(self.seed, self.epoch))
@@ -372,7 +376,7 @@ def rate(
     schedule: str = "cosine",  # cosine, constant
 ) -> float:  # 0-1
     "Share of the full learning rate at this step."
-    if schedule == "constant":
+    if schedule == "constant" or total == 1:
         return 1.0
     return float(min(1, step / max(warm, 1)) * (0.5 + 0.5 * np.cos(np.pi * min(step / total, 1))))
 
@@ -397,7 +401,7 @@ class _Net(NeuralNetClassifier):
         super().on_epoch_begin(net, dataset_train, **kwargs)
         dataset_train.epoch = len(self.history)
         torch.manual_seed(_seed(self.owner.seed, "dropout", dataset_train.epoch))
-        self.steps = -(-len(dataset_train) // dataset_train.batch_size)
+        self.steps = dataset_train.count()
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):
         super().on_batch_begin(net, batch, training, **kwargs)
@@ -566,7 +570,7 @@ def inner_split(
     fraction: float | None = 0.15,  # share of the groups that are held out; None: none
     seed: int = 0,
 ) -> tuple:  # row numbers to train on, row numbers to validate on
-    "Hold out whole groups of each class; `InputError` if a class has only one."
+    "Hold out whole groups, of each class where groups allow it (else a warning says which not); `InputError` if a class has only one."
     rows = np.arange(len(codes))
     if not fraction:
         return rows, rows[:0]
@@ -575,11 +579,33 @@ def inner_split(
     if min(counts) < 2:
         raise InputError(f"class {str(classes[np.argmin(counts)])!r} has a single image (or group of images): inner validation needs two; "
                          "add images, or set validation=None")
-    folds = max(2, min(round(1 / fraction), min(counts)))
-    for train, valid in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, codes, groups):
-        if len(np.unique(codes[train])) == len(classes):
-            return train, valid
-    raise InputError("no inner split by group leaves every class in the training rows; use fewer, larger groups or validation=None")
+    found = [one for one in _folds(codes, groups, fraction, max(counts), seed) if len(np.unique(codes[one[0]])) == len(classes)]
+    if not found:
+        raise InputError("no inner split by group leaves every class in the training rows; use fewer, larger groups or validation=None")
+    train, valid = max(found, key=lambda one: len(np.unique(codes[one[1]])))
+    for k in sorted(set(range(len(classes))) - set(codes[valid].tolist())):
+        moved = _spare_group(codes, groups, train, k)
+        if moved is None:
+            warnings.warn(f"no validation image of class {classes[k]}: the training rows can spare none of its groups", RuntimeWarning, stacklevel=2)
+        else:
+            train, valid = np.setdiff1d(train, moved), np.union1d(valid, moved)
+    return train, valid
+
+
+def _spare_group(codes, groups, train, k):
+    "Rows of a group with class k without which the training rows still hold every class; None if there is none."
+    for group in pd.unique(groups[train][codes[train] == k]):
+        rest = train[groups[train] != group]
+        if len(np.unique(codes[rest])) == len(np.unique(codes)):
+            return train[groups[train] == group]
+
+
+def _folds(codes, groups, fraction, most, seed):
+    "Splits by group into folds whose share is nearest to the fraction."
+    folds = min((int(1 / fraction), int(1 / fraction) + 1), key=lambda k: abs(1 / k - fraction))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds is in some of them
+        return list(StratifiedGroupKFold(min(folds, most), shuffle=True, random_state=seed).split(codes, codes, groups))
 
 # %% ../nbs/40_finetune.ipynb #d6c5f6b1
 def _free_memory(device) -> float:  # bytes; infinite where the system doesn't say
@@ -728,7 +754,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         keeper = _Keeper(self.patience if valid else None, self._checkpoint_path())
         net = _Net(self.network_, criterion=nn.CrossEntropyLoss, criterion__weight=self._class_weights(codes),
                    criterion__label_smoothing=self.label_smoothing, train_split=valid and predefined_split(valid),
-                   callbacks=[keeper, _Bar(self.label_, self.progress)], device=self.device_, verbose=0)
+                   callbacks=[_Bar(self.label_, self.progress), keeper], device=self.device_, verbose=0)
         net.owner, self.network_.new = self, set() if head else self.network_.new
         net.initialize()
         if not keeper.read(net):
@@ -781,16 +807,17 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         if Path(path).suffix != ".safetensors":
             raise InputError(f"{path}: the name of a saved model ends with .safetensors")
         card, prep = self.card(), self.preprocessing_
-        header = {"backbone": self.name, "mean": list(prep.mean), "std": list(prep.std), "size": prep.size, "crop": prep.crop, "finetuned": card}
+        header = {"backbone": self.name, "mean": list(prep.mean), "std": list(prep.std), "size": prep.size, "crop": prep.crop,
+                  "preprocess": list(prep.steps), "finetuned": card}
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.network_.tensors().items()}
-        with atomic(path) as temporary:
-            save_file({key: value.half() if value.is_floating_point() and value.ndim > 1 else value for key, value in tensors.items()},
-                      temporary, {key: json.dumps(value) if key != "backbone" else value for key, value in header.items()})
+        write_weights(path, {key: value.half() if value.is_floating_point() and value.ndim > 1 else value for key, value in tensors.items()}, header)
         write_text(Path(path).with_suffix(".md"), _card_text(card))
 
     def card(self) -> dict:
         "What was trained, on what, how, and how well."
         settings = {key: value for key, value in self.get_params(deep=False).items() if key not in ("checkpoint", "progress")}
+        if isinstance(self.class_weight, dict):
+            settings["class_weight"] = {str(name): self.class_weight[name] for name in self.classes_.tolist() if name in self.class_weight}
         return {"settings": _plain(settings), "resolved": self._resolved(), "classes": self.classes_.tolist(), "head": self.head_,
                 "data_digest": self.data_digest_, "weights_digest": self.weights_digest_, "precision": self.precision_, "device": self.device_,
                 "best_epoch": self.best_epoch_, "best_score": None if np.isnan(self.best_score_) else self.best_score_, "interrupted": self.interrupted_,
@@ -807,16 +834,22 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         "Learning curves."
         return plot_history(self.history_, self.best_epoch_, f"Fine-tuned {self.name}", axes)
 
+    def check(self):
+        "`InputError` for settings that have no meaning, before any image is read."
+        _check_choices(self)
+
     def _check(self, X, y, groups=None):
         "Paths and class numbers."
-        _check_choices(self)
-        paths, labels = _image_paths(X), pd.Series(np.asarray(y, dtype=object))
+        self.check()
+        paths, labels = _image_paths(X), pd.Series(np.asarray(y, dtype=object).ravel())
         if len(paths) != len(labels) or labels.isna().any():
             raise InputError(f"{len(paths)} images and {labels.notna().sum()} labels: give each image one label")
-        if groups is not None and len(groups) != len(paths):
-            raise InputError(f"{len(paths)} images and {len(groups)} groups: give each image one group, or none at all")
+        if groups is not None and pd.Series(groups, dtype=object).count() != len(paths):
+            raise InputError(f"{len(paths)} images and {pd.Series(groups, dtype=object).count()} groups: give each image one group, or none at all")
         wanted = self.classes if self.classes is not None else getattr(getattr(y, "dtype", None), "categories", labels)
-        self.classes_ = np.unique(np.asarray(list(wanted)))
+        if len({isinstance(label, str) for label in labels}) > 1:
+            raise InputError("some labels are text and some are not: give all as text")
+        self.classes_ = np.unique(np.asarray(list(wanted)).ravel())
         if missing := [str(c) for c in self.classes_ if c not in set(labels)]:
             raise InputError(f"no training image of class {', '.join(missing)}: add some, or leave the class out of `classes`")
         if strange := sorted(set(labels) - set(self.classes_.tolist())):
@@ -929,6 +962,9 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         "The best epoch, in half precision."
         self.network_.load_state_dict(best["state"], strict=False)
         _round(self.network_.requires_grad_(False).eval())
+        if not all(value.isfinite().all() for value in self.network_.parameters()):
+            del self.network_
+            raise InputError(f"training ended with weights beyond half precision (65,504); take a smaller lr than {self.lr:g}")
         self.best_epoch_ = best["epoch"]
         self.best_score_ = best["score"][0] if "valid_loss" in self.history_ else float("nan")
 
@@ -959,6 +995,7 @@ def _check_choices(model):
         if isinstance(value, bool) or not isinstance(value, Integral if whole else Real) or not low <= value <= high:
             raise InputError(f"{name} {value!r}: give a {'whole ' * whole}number of at least {low}" + f" and at most {high}" * (high < np.inf)
                              + ", or None" * (name in _OR_NONE))
+    _cut(_skeleton(model.name), model.unfreeze)
     if model.checkpoint is not None:
         _check_checkpoint(model.checkpoint)
 
@@ -979,8 +1016,8 @@ def _check_class_weight(weight, classes: list):
         raise InputError(f"class_weight {weight!r}: choose 'balanced', a number for each class, such as {{{classes[0]!r}: 3}}, or None")
     if strange := [name for name in weight if name not in classes]:
         raise InputError(f"class_weight: class {strange[0]!r} is not among {', '.join(map(str, classes))}")
-    if bad := [value for value in weight.values() if not isinstance(value, Real) or not 0 <= value < np.inf]:
-        raise InputError(f"class_weight {bad[0]!r}: a weight is a number of at least 0")
+    if bad := [value for value in weight.values() if not isinstance(value, Real) or not 0 < value < np.inf]:
+        raise InputError(f"class_weight {bad[0]!r}: a weight is a number above 0; leave out the images of a class that is not to be learned")
 
 
 def _plain(value):
@@ -1047,6 +1084,19 @@ def _card_text(card: dict) -> str:
     return "\n".join(lines + ["Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items())]) + "\n"
 
 
+def _from_card(card: dict) -> FineTuned:
+    "A model without its network."
+    model = FineTuned(**card["settings"])
+    if isinstance(model.class_weight, dict):  # JSON has only text for names
+        names = {str(name): name for name in card["classes"]}
+        model.class_weight = {names[key]: weight for key, weight in model.class_weight.items()}
+    model.classes_, model.head_, model.interrupted_ = np.array(card["classes"]), card["head"], card["interrupted"]
+    model.best_epoch_, model.best_score_ = card["best_epoch"], np.nan if card["best_score"] is None else card["best_score"]
+    model.data_digest_, model.weights_digest_ = card["data_digest"], card["weights_digest"]
+    model.history_ = pd.DataFrame(card["history"]).assign(seconds=np.nan)
+    return model
+
+
 def load_finetuned(
     path: str | Path,  # written by `FineTuned.save`
     device: str = "auto",
@@ -1058,15 +1108,10 @@ def load_finetuned(
     file = WeightFile(path)
     if "finetuned" not in file.metadata:
         raise InputError(f"{path}: holds weights, but no fine-tuned classifier; Backbone(weights=...) reads it")
-    card = file.metadata["finetuned"]
-    model = FineTuned(**card["settings"]).set_params(device=device, progress=progress)
-    if isinstance(model.class_weight, dict):  # JSON has only text for names
-        names = {str(name): name for name in card["classes"]}
-        model.class_weight = {names[key]: weight for key, weight in model.class_weight.items()}
-    model.classes_, model.head_, model.interrupted_ = np.array(card["classes"]), card["head"], card["interrupted"]
-    model.best_epoch_, model.best_score_ = card["best_epoch"], np.nan if card["best_score"] is None else card["best_score"]
-    model.data_digest_, model.weights_digest_ = card["data_digest"], card["weights_digest"]
-    model.history_ = pd.DataFrame(card["history"]).assign(seconds=np.nan)
+    try:
+        model = _from_card(file.metadata["finetuned"]).set_params(device=device, progress=progress)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: its card cannot be read ({type(error).__name__}: {error}); it was written by another version of leuknb, or by something else") from None
     model._settle(file.metadata)
     net = random_network(model.name, num_classes=len(model.classes_))
     net.fresh = ()

@@ -682,7 +682,8 @@ def save_head(
     check_is_fitted(head)
     fitted = {k: v for k, v in vars(head).items() if k.endswith("_") and k not in NOT_SAVED}
     fitted["cv_results_"] = head.cv_results_.to_dict("list")
-    state = dict(head=type(head).__name__, params=head.get_params(), fitted=fitted, rows=rows_digest(head))
+    params = {k: v for k, v in head.get_params().items() if k != "cv" or v is None or isinstance(v, int)}  # a splitter has done its work
+    state = dict(head=type(head).__name__, params=params, fitted=fitted, rows=rows_digest(head))
     with atomic(path) as temporary:
         skops.io.dump(state, temporary)
 

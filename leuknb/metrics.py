@@ -223,7 +223,7 @@ def _overall_interval(counts, metric, scale, confidence):
     ends = np.array(wilson(right * scale, n * scale, confidence))
     bottom = {"accuracy": None, "kappa": n**2 - chance, "mcc": spread}[metric]
     if bottom is not None:
-        ends = np.minimum(divide(n**2 * ends - chance, np.full(2, bottom)), 1)
+        ends = np.clip(divide(n**2 * ends - chance, np.full(2, bottom)), -1, 1)
     return tuple(ends)
 
 # %% ../nbs/50_metrics.ipynb #2c28f358
@@ -352,7 +352,7 @@ def plot_confusion(
         _cell(ax, i, j, text, share[i, j], "right" if i == j else "wrong", fontsize)
     if margins:
         _margins(ax, counts, fontsize)
-    size, labels = k + margins, [str(c) for c in classes]
+    size, labels = k + margins, [str(c).replace("$", r"\$") for c in classes]  # a dollar would begin a formula
     ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="Predicted class", ylabel="True class", title=title)
     ax.set_xticks(np.arange(size) + 0.5, labels + ["recall"] * margins)
     ax.set_yticks(np.arange(size) + 0.5, labels + ["precision"] * margins)

@@ -12,6 +12,7 @@ __all__ = ['CELL_FACTS', 'RED_FACTS', 'CAMERA_FACTS', 'FACTS', 'PATIENTS', 'FIEL
 import json
 import math
 import platform
+import shutil
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -154,6 +155,10 @@ def draw_set(
 def _file(path, dtype, shape):
     "An array on disk, made where there is none; `InputError` if what is there is something else."
     if not path.exists():
+        need, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
+        if need > 0.95 * free:
+            raise InputError(f"{path}: the set of smears needs {need / 1e9:.2g} GB of disk and {free / 1e9:.2g} GB are free; "
+                             "make room, name a folder on a larger disk, or take fewer laboratories")
         return np.lib.format.open_memmap(path, "w+", dtype, shape)
     try:
         found = np.load(path, mmap_mode="r+")
@@ -481,12 +486,17 @@ def _restore(path, network, optimiser, recipe):
         return []
     keys = "recipe", "network", "optimiser", "history", "seconds"
     made, weights, moments, history, seconds = _read(path, keys, "remove it to begin anew")
-    if made != _identity(network, recipe):
-        raise InputError(f"{path}: made with other settings; give those, or another folder")
+    _same_settings(path, made, network, recipe)
     network.load_state_dict(weights)
     optimiser.load_state_dict(moments)
     network.seconds = seconds
     return history
+
+
+def _same_settings(path, made, network, recipe):
+    "`InputError` if a checkpoint was made otherwise."
+    if made != _identity(network, recipe):
+        raise InputError(f"{path}: made with other settings; give those, or another folder")
 
 
 def _begin_with(path, network):
@@ -617,6 +627,8 @@ def pretrain(
     network = Pretext(name, recipe.seed)
     if start:
         _begin_with(start, network)
+    if (out / "checkpoint.pt").exists():
+        _same_settings(out / "checkpoint.pt", *_read(out / "checkpoint.pt", ["recipe"], "remove it to begin anew"), network, recipe)
     pictures, facts = draw_set(out / "set", recipe.laboratories, recipe.seed, progress)
     fresh = draw_set(out / "set", max(recipe.batch, recipe.laboratories // 20), recipe.seed + 1, progress)
     history = train(network, pictures, facts, recipe, out / "checkpoint.pt", every, progress, device)

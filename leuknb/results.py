@@ -84,7 +84,7 @@ class Choices:
         from leuknb.finetune import PRESETS, FineTuned
         same = {k: getattr(self, k) for k in ("size", "crop", "preprocess", "seed", "precision", "device")}
         preset = {"unfreeze": "last-block" if self.features == "fine-tuned" else "classifier"} if self.tune else PRESETS["matlab"]
-        given = {k: getattr(self, k) for k in ("unfreeze", "epochs") if getattr(self, k) is not None}
+        given = {k: getattr(self, k) for k in ("unfreeze", "epochs", "crop") if getattr(self, k) is not None}
         return FineTuned(name, weights=self.weights_of(name), **{**same, **preset, **given, **kwargs})
 
     def robust(self, name, progress=True):
@@ -153,8 +153,18 @@ def check_together(
         raise InputError("head robust brings its own preprocessing of frozen features; leave preprocess and features out")
     if "robust" in choices.heads and "segmented" in choices.variants:
         raise InputError("head robust measures the empty glass, which segmented images do not show; choose --variants original")
+    from_file = Path(choices.split).suffix.lower() == ".csv"
+    if from_file and (choices.repeats > 1 or choices.quick):
+        raise InputError(f"split {choices.split}: a file says for each image and fold on which side it stands; leave --repeats and --quick out")
+    if not choices.split:
+        raise InputError("no split is named; choose paper, group, kfold, group-kfold, blocks, or a split.csv")
     if "robust" in choices.heads and not choices.tune:
         raise InputError("head robust has no fixed settings; leave --no-tune out")
+    if (choices.layer or choices.pool) and set(choices.heads) == {"fine-tuned"}:
+        raise InputError("layer and pool choose what other heads see; the head fine-tuned takes the whole network: leave them out")
+    if "fine-tuned" in (*choices.heads, choices.features):
+        for name in choices.backbones:
+            choices.finetuned(name).check()
     if choices.features == "fine-tuned" and choices.unfreeze == "classifier":
         raise InputError("features fine-tuned: with unfreeze classifier the features stay as they were; choose last-block or all")
 
@@ -286,12 +296,16 @@ def default_weights(
 
 def read_json(
     path: Path,
+    needed: tuple = (),  # keys
 ) -> dict:
     "A JSON file of a run; `InputError` if it is damaged."
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise InputError(f"{path}: is damaged; remove the run folder and run `leuknb reproduce` again") from None
+        found = None
+    if not isinstance(found, dict) or not set(needed) <= set(found):
+        raise InputError(f"{path}: is damaged; remove the run folder and run `leuknb reproduce` again")
+    return found
 
 
 def start_run(
@@ -301,11 +315,12 @@ def start_run(
     "Create a run folder, or check that it holds the same run."
     path = out / "config.json"
     if path.exists():
-        old = read_json(path)
+        old = read_json(path, ("choices", "data", "split", "weights"))
         same = {k: json.loads(json.dumps(config[k])) for k in ("choices", "split", "weights")}
         old["choices"] = json.loads(json.dumps(asdict(Choices()))) | old["choices"]  # choices that came later
-        differing = [k for k in same if old.get(k) != same[k]]
-        differing += ["images"] if old["data"]["digest"] != config["data"]["digest"] else []
+        changed = [k for k, v in same["choices"].items() if old["choices"].get(k) != v]
+        differing = [f"choices ({', '.join(changed)})" if k == "choices" and changed else k for k in same if old.get(k) != same[k]]
+        differing += ["images"] if old["data"].get("digest") != config["data"]["digest"] else []
         differing += [k for k in ("device", "precision") if old.get("machine", {}).get(k, config["machine"][k]) != config["machine"][k]]
         if differing:
             raise InputError(f"{out}: holds a run with other {' and '.join(differing)}; name another folder with --out")
@@ -419,15 +434,17 @@ def fold_backbone(
     if not path.exists():
         train, _ = sides(sub, split_table, fold)
         model = choices.finetuned(name, checkpoint=run.path / "parts", progress=progress)
-        fit_rows(model, sub["path"].to_numpy()[train], sub.iloc[train], inner_blocks(choices)).save(path)
+        fit_rows(model, sub["path"].to_numpy()[train], sub.iloc[train], inner_blocks(choices, split_table)).save(path)
     return choices.backbone(name, weights=path, progress=progress)
 
 
 def inner_blocks(
     choices: Choices,
+    split_table: pd.DataFrame,
 ) -> int | None:
-    "How many blocks the inner folds are made of; None: groups are kept together instead."
-    return choices.folds if choices.split == "blocks" else None
+    "How many blocks the inner folds are made of, as the outer ones are (a file of blocks has embargoed images); None: groups are kept together instead."
+    blocks = choices.split == "blocks" or (split_table["split"] == "embargo").any()
+    return int(split_table["fold"].nunique()) if blocks else None
 
 
 def run_cells(
@@ -440,7 +457,7 @@ def run_cells(
     progress: bool = True,
 ):
     "Every missing head of one backbone and variant."
-    paths, blocks = sub["path"].to_numpy(), inner_blocks(choices)
+    paths, blocks = sub["path"].to_numpy(), inner_blocks(choices, split_table)
     backbone = cache(lambda fold: fold_backbone(run, choices, name, sub, split_table, fold, progress))
     matrix = cache(lambda fold: backbone(fold).transform(paths))
     features = matrix if choices.features == "fine-tuned" else lambda fold: matrix(0)
@@ -572,7 +589,7 @@ class Run:
         path = self.path / name
         if not path.exists():
             raise InputError(f"{path}: missing; the run was interrupted, start it again with the same choices")
-        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"image": str, "true": str, "predicted": str, "class": str})
+        return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(["image", "weights", "true", "predicted", "class"], str))
 
     config = cached_property(lambda self: read_json(self.path / "config.json"))
     catalogue = cached_property(lambda self: load_catalogue(self.path / "catalogue.csv"))
@@ -588,7 +605,7 @@ class Run:
     @cached_property
     def models(self) -> pd.DataFrame:
         "The stored models: backbone, head, variant, score (inner cross-validated accuracy), what was chosen."
-        found = [read_json(p) for p in sorted((self.path / "models").glob("*.json"))]
+        found = [read_json(p, ("backbone", "head", "variant", "file")) for p in sorted((self.path / "models").glob("*.json"))]
         found.sort(key=lambda one: one["head"] in OVER_PATHS)  # heads on the shared features come first
         return pd.DataFrame(found, columns=["backbone", "head", "variant", "score", "chosen", "params",
                                             "weights_digest", "file", "features"])
@@ -725,7 +742,7 @@ def collect_images(
     "The images that files and folders name, all of them usable; raises one `InputError` that lists every problem."
     paths, problems = [], []
     for path in map(Path, given):
-        inside = [p for p in _walk(path, problems) if _is_picture(p)] if path.is_dir() else [path]
+        inside = [p for p in _walk(path, problems) if _is_picture(p)] if os.path.isdir(path) else [path]
         paths += inside
         problems += [] if inside else [(path, "holds no images")]
     found = _parallel(lambda path: _examine(path, SMALLEST), paths, "reading images")
@@ -747,7 +764,8 @@ def predict(
     fitted = pipeline(run, model, **kwargs)
     inputs = fitted[0].transform(paths) if len(fitted) > 1 else paths
     proba = fitted[-1].predict_proba(inputs).round(6)
-    columns = {f"p_{c}": proba[:, i] for i, c in enumerate(fitted[-1].classes_)}
+    place = {str(c): i for i, c in enumerate(fitted[-1].classes_)}
+    columns = {f"p_{c}": proba[:, place[c]] for c in [*(c for c in run.classes if c in place), *(c for c in place if c not in run.classes)]}
     said = pd.DataFrame({"image": [str(p) for p in paths], "predicted": fitted[-1].predict(inputs), **columns})
     return said.assign(unlike=np.nan if len(fitted) == 1 else unlikeness(run, model_row(run, model), inputs).round(3))
 
@@ -1014,7 +1032,7 @@ def finish(
 ):
     "Join the parts into the run's tables, then draw, question and report."
     parts = [run.part(b, h, v) for b in choices.backbones for v in choices.variants for h in choices.heads]
-    tables = [pd.read_csv(p, keep_default_na=False, dtype={"image": str, "true": str, "predicted": str}) for p in parts]
+    tables = [pd.read_csv(p, keep_default_na=False, dtype=dict.fromkeys(["image", "weights", "true", "predicted"], str)) for p in parts]
     predictions = pd.concat(tables, ignore_index=True)
     write_predictions(run.path / "predictions.csv", predictions)
     metrics = score_predictions(predictions)
@@ -1093,7 +1111,7 @@ def check_inner(
         sub = cat[cat["variant"] == variant]
         part = sub.iloc[sides(sub, split_table, fold)[0]]
         classes, codes = np.unique(part["label"].astype(str), return_inverse=True)
-        inner_split(codes, classes, inner_groups(part, inner_blocks(choices)), choices.finetuned("alexnet").validation, choices.seed)
+        inner_split(codes, classes, inner_groups(part, inner_blocks(choices, split_table)), choices.finetuned("alexnet").validation, choices.seed)
 
 
 def prepare(
@@ -1111,7 +1129,7 @@ def prepare(
     cat = cat[cat["variant"].isin(choices.variants)]
     cat = few(cat, choices.seed) if choices.quick else cat
     cat.attrs = attrs
-    if Path(choices.split).suffix == ".csv":
+    if Path(choices.split).suffix.lower() == ".csv":
         table = load_split(choices.split, cat)
         table["fold"] = table["fold"].rank(method="dense").astype(int) - 1
     else:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +382,17 @@ def test_impossible_choices(wrong, message):
         Backbone(**{"name": "alexnet", "weights": "random"} | QUIET | wrong).fit()
 
 
+@pytest.mark.parametrize("layer, pool, precision", [("fc7", None, "float32"), ("conv1+fc6", None, "float32"), ("pool5", "avg1", "bfloat16"),
+                                                    ("stats", None, "bfloat16")])
+def test_single_numbers_of_untrained_networks_are_not_rounded(tmp_path, monkeypatch, layer, pool, precision):
+    monkeypatch.setattr(backbones, "native_bfloat16", lambda device="cpu": True)
+    auto = dict(size=64, progress=False, device="cpu", layer=layer, pool=pool)
+    assert Backbone("alexnet", "random", **auto).fit().precision_ == precision
+    assert Backbone("alexnet", "random", **auto, precision="bfloat16").fit().precision_ == "bfloat16"
+    torch.save(models.alexnet().state_dict(), tmp_path / "trained.pth")
+    assert Backbone("alexnet", tmp_path / "trained.pth", **auto).fit().precision_ == "bfloat16"
+
+
 def test_bad_images_come_in_one_list(tmp_path, paths, monkeypatch):
     bad = [tmp_path / f"bad {i}.jpg" for i in range(25)]
     for path in bad:
@@ -564,3 +576,96 @@ def test_layers_by_name():
     assert resolve_layers("vgg19", "stats")[0] == tuple(f"conv{i}" for i in range(1, 17))
     assert resolve_layers("alexnet", ["conv1", "conv1", "fc7"]) == (("conv1", "fc7"), "flat")
     assert resolve_layers("resnet18", "layer4.1.relu_1+penultimate")[0] == ("layer4.1.relu_1", "penultimate")
+
+
+# Other people's networks and files
+
+def saved(tmp_path, state, name="net.pth"):
+    torch.save(state, tmp_path / name)
+    return tmp_path / name
+
+
+def test_googlenet_takes_its_input_as_torchvision_does(tmp_path, paths):
+    with torch.random.fork_rng():
+        net = models.googlenet(weights=None, init_weights=False, transform_input=True).eval()
+    ours = Backbone("googlenet", saved(tmp_path, net.state_dict()), **QUIET)
+    with torch.inference_mode():
+        theirs = create_feature_extractor(net, ["avgpool"])(ours.prepare(paths[0]))["avgpool"].flatten(1).numpy()
+    assert np.allclose(ours.transform(paths[:1]), theirs, rtol=1e-3, atol=1e-6 * np.abs(theirs).max())
+
+
+def test_old_names_of_densenet(tmp_path):
+    net = random_network("densenet121")
+    old = {key.replace("norm1", "norm.1").replace("conv1", "conv.1").replace("norm2", "norm.2").replace("conv2", "conv.2")
+           if "denselayer" in key else key: value for key, value in net.state_dict().items()}
+    loaded = load_network("densenet121", saved(tmp_path, old))
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["googlenet", "inception_v3", "mnasnet0_5"])
+def test_networks_with_several_answers_or_versions_take_new_classes(tmp_path, name):
+    path = saved(tmp_path, random_network(name).state_dict())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert list(load_network(name, path, num_classes=2).state_dict().values())[-1].shape == (2,)
+
+
+@pytest.mark.parametrize("state, message", [
+    ({"features.0.weight": torch.full((64, 3, 11, 11), torch.nan), "features.0.bias": torch.zeros(64)}, "features.0.weight holds numbers that are not finite"),
+    ({"features.0.weight": torch.ones(64, 3, 11, 11).to(torch.int8), "features.0.bias": torch.zeros(64)}, "integers without a scale"),
+    ({"features.0.weight": torch.ones(64, 3, 11, 11).to_sparse()}, "holds no state dict"),
+    ({"features.0.weight": torch.ones(64, 3, 11, 11, dtype=torch.complex64)}, "holds no state dict"),
+])
+def test_weights_that_are_no_numbers(tmp_path, state, message):
+    with pytest.raises(InputError, match=message):
+        Backbone("alexnet", saved(tmp_path, state), layer="conv1", **QUIET).fit()
+
+
+@pytest.mark.parametrize("header", [{"size": "abc"}, {"size": 5}, {"mean": 0.5}, {"mean": [0.5]}, {"std": [0, 0, 0]}, {"layer": 5}, {"pool": 3}, {"crop": "no"}])
+def test_a_header_that_is_not_possible(tmp_path, header):
+    save_weights(tmp_path / "odd.safetensors", random_network("alexnet", nodes=("features.1",)).state_dict(), header)
+    with pytest.raises(InputError, match=f"header says {next(iter(header))}"):
+        Backbone("alexnet", tmp_path / "odd.safetensors", layer="conv1", progress=False).fit()
+
+
+def test_the_same_weights_give_the_same_bytes(tmp_path):
+    state, about = random_network("alexnet", nodes=("features.1",)).state_dict(), {key: "é\n" for key in "abcdefgh"}
+    for name in "one", "two":
+        save_weights(tmp_path / f"{name}.SAFETENSORS", state, about)
+    assert (tmp_path / "one.SAFETENSORS").read_bytes() == (tmp_path / "two.SAFETENSORS").read_bytes()
+    assert WeightFile(tmp_path / "one.SAFETENSORS").metadata == about
+    assert Backbone("alexnet", tmp_path / "one.SAFETENSORS", layer="conv1", **QUIET).fit().layer_sizes_
+
+
+def test_statistics_and_a_flat_layer_together(paths):
+    backbone = Backbone("alexnet", "random", layer="stats+fc7", cache=False, **QUIET)
+    names = backbone.get_feature_names_out()
+    assert backbone.transform(paths[:1]).shape == (1, 2304 + 4096) and len(names) == 6400
+    assert names[2304] == "fc7_0" and names[-1] == "fc7_4095" and names[0] == "conv1_mean_0"
+
+
+def test_a_node_that_gives_no_activations():
+    with pytest.raises(InputError, match="gives no activations"):
+        Backbone("shufflenet_v2_x0_5", "random", layer="stage2.0.size", **QUIET).fit()
+
+
+def test_two_threads_at_once(paths):
+    from concurrent.futures import ThreadPoolExecutor
+    wanted = [Backbone("alexnet", "random", layer=layer, cache=False, seed=7, **QUIET) for layer in ("conv2", "conv3", "conv4", "conv5")]
+    with ThreadPoolExecutor(4) as pool:
+        rows = list(pool.map(lambda one: one.transform(paths[:2]), wanted))
+    assert all(np.array_equal(row, clone(one).transform(paths[:2])) for row, one in zip(rows, wanted))
+
+
+@pytest.mark.parametrize("text", ["[]", "5", "null", "{"])
+def test_a_cache_folder_that_describes_nothing(text):
+    (cache_folder() / "features" / "x").mkdir(parents=True)
+    (cache_folder() / "features" / "x" / "about.json").write_text(text)
+    assert cache_info()["images"].tolist() == [0]
+
+
+@pytest.mark.parametrize("wrong, message", [(dict(batch_size=2.5), "batch_size 2.5: must be 1"), (dict(seed="a"), "seed 'a': must be 0"),
+                                            (dict(weights=None), "weights 'None': no such file"), (dict(layer="conv1", pool=2), "pool 2: choose")])
+def test_choices_of_another_kind(wrong, message):
+    with pytest.raises(InputError, match=message):
+        Backbone(**{"name": "alexnet", "weights": "random"} | QUIET | wrong).fit()

@@ -845,3 +845,122 @@ def test_facts_about_the_data_set():
 @given(st.lists(st.text(max_size=12), max_size=6))
 def test_natural_order_takes_any_name(names):
     assert sorted(sorted(names, key=natural), key=natural) == sorted(names[::-1], key=natural)
+
+
+# What people's folders and tables also are -------------------------------------------------------------------------------------------------
+
+def sides_of_twins(cat):
+    "Whether an image and its twin always share their name, and so their side."
+    return cat.groupby("image")["variant"].nunique().eq(2).all()
+
+
+def test_the_current_folder_is_known_by_its_name(tmp_path, monkeypatch):
+    smears(tmp_path / "Segmented")
+    monkeypatch.chdir(tmp_path / "Segmented")
+    for root in (".", "Pro/.."):
+        assert set(catalogue(root)["variant"]) == {"segmented"}
+
+
+def test_variants_inside_the_class_folders(tmp_path):
+    for label, seed in (("Benign", 0), ("Pro", 300)):
+        for variant, more in (("Original", 0), ("Segmented", 5000)):
+            (tmp_path / label / variant).mkdir(parents=True)
+            for i in range(4):
+                picture(seed + more + i).save(tmp_path / label / variant / f"{i}.png")
+    cat = catalogue(tmp_path)
+    assert cat["variant"].value_counts().to_dict() == {"original": 8, "segmented": 8} and sides_of_twins(cat)
+
+
+def test_variants_in_folders_of_any_name(tmp_path):
+    smears(tmp_path / "raw"), smears(tmp_path / "masks", seed=5000)
+    rows = [f"{folder}/{label}/{label}-{i}.jpg,{label},{variant}" for folder, variant in (("raw", "original"), ("masks", "segmented"))
+            for label in ("Benign", "Pro") for i in (1, 2, 3)]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,variant", *rows]))
+    assert sides_of_twins(catalogue(tmp_path / "list.csv"))
+
+
+def test_two_spellings_of_one_variant_are_refused(tmp_path):
+    smears(tmp_path / "Original"), smears(tmp_path / "original", seed=900)
+    with pytest.raises(InputError, match="holds both Original and original"):
+        catalogue(tmp_path)
+
+
+def test_train_and_test_beside_something_else_are_no_classes(tmp_path):
+    smears(tmp_path / "train"), smears(tmp_path / "test", seed=900), (tmp_path / "annotations").mkdir()
+    with pytest.raises(InputError, match="is divided into test and train"):
+        catalogue(tmp_path)
+
+
+def test_what_lies_beside_the_variants_is_named(tmp_path):
+    both(tmp_path / "set"), smears(tmp_path / "set" / "Augmented", seed=900)
+    picture(7).save(tmp_path / "set" / "loose.jpg")
+    warned = "\n".join(catalogue(tmp_path / "set").attrs["warnings"])
+    assert "Augmented: 6 pictures outside Original and Segmented; left out" in warned and "loose.jpg: 1 picture outside" in warned
+
+
+@pytest.mark.parametrize("unknown", ["NA", "nan", "None", "?"])
+def test_a_patient_who_is_not_known(tmp_path, unknown):
+    cat = catalogue(table(tmp_path, *(row.replace(",,", f",{unknown},") for row in GOOD)))
+    assert cat["group"].nunique() == 4 and not cat["group"].isin([unknown]).any()
+
+
+@pytest.mark.parametrize("first", ["sep=;", ";;;", ""])
+def test_lines_before_the_header(tmp_path, first):
+    path = table(tmp_path, *(row.replace(",", ";") for row in GOOD), " ;;;", head=f"{first}\npath;label;patient;variant")
+    assert len(catalogue(path)) == 4
+
+
+def test_a_column_twice(tmp_path):
+    with pytest.raises(InputError, match="two columns named path"):
+        catalogue(table(tmp_path, *(f"{row},x" for row in GOOD), head="path,label,patient,variant,path"))
+
+
+def test_paths_that_cannot_be(tmp_path):
+    path = table(tmp_path, *GOOD, "x" * 300 + ".jpg,Pro,,")
+    with pytest.raises(InputError, match="line 6: file name too long"):
+        catalogue(path)
+    assert len(catalogue(path, on_bad="skip")) == 4
+    with pytest.raises(InputError, match="file name too long"):
+        catalogue("y" * 300)
+    with pytest.raises(InputError, match="no such folder"):
+        catalogue("~nobody-here/x")
+    with pytest.raises(InputError, match="no folder is named"):
+        catalogue("")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes")
+@pytest.mark.parametrize("name", [b"Z\xfcrich.jpg", b"a\rb.jpg"])
+def test_names_that_no_table_can_hold(tmp_path, name):
+    smears(tmp_path)
+    os.rename(tmp_path / "Pro" / "Pro-1.jpg", os.path.join(os.fsencode(tmp_path / "Pro"), name))
+    with pytest.raises(InputError, match="its name is not UTF-8 text, or holds a carriage return"):
+        catalogue(tmp_path)
+    assert len(catalogue(tmp_path, on_bad="skip")) == 5
+
+
+def grey(values, path, **options):
+    Image.fromarray(values).save(path, **options)
+    return path
+
+
+def test_grey_values_of_32_bits(tmp_path):
+    ramp = np.linspace(0, 255, 64 * 64).round().reshape(64, 64)
+    seen = lambda path: np.asarray(read_image(path))[..., 0].astype(int)
+    assert np.array_equal(seen(grey(ramp.astype(np.int32), tmp_path / "a.tif")), ramp)
+    assert np.abs(seen(grey((ramp * 257).astype(np.int32), tmp_path / "b.tif")) - ramp).max() <= 1
+    for name, odd in (("nan", np.nan), ("inf", np.inf), ("large", 1e6), ("negative", -1)):
+        spoiled = ramp.astype(np.float32)
+        spoiled[3, 3] = odd
+        with pytest.raises(InputError, match="not finite, negative, or above 65,535"):
+            read_image(grey(spoiled, tmp_path / f"{name}.tif"))
+
+
+def test_white_is_zero_with_16_bits(tmp_path):
+    ramp = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    path = grey(ramp, tmp_path / "a.tif", tiffinfo={262: 0})
+    assert np.abs(np.asarray(read_image(path))[..., 0].astype(int) - (255 - ramp / 257)).max() <= 1
+
+
+def test_a_note_on_orientation_that_cannot_be_read(tmp_path):
+    picture(1).save(tmp_path / "a.png", exif=b"zzzzzzzzzz")
+    assert np.array_equal(read_image(tmp_path / "a.png"), picture(1))

@@ -460,9 +460,10 @@ def test_inner_split_keeps_groups_together(rows, seed):
     classes = ["a", "b", "c"]
     codes = np.array([0, 1, 2] * 4 + [code for code, _ in rows])
     groups = np.array([f"own {k}" for k in range(12)] + [f"{code} {group}" for code, group in rows])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         train, valid = inner_split(codes, classes, groups, 0.2, seed)
+    assert set(codes[valid]) == {0, 1, 2} or said
     assert sorted([*train, *valid]) == list(range(len(codes)))
     assert not set(groups[train]) & set(groups[valid]) and set(codes[train]) == {0, 1, 2}
 
@@ -470,3 +471,82 @@ def test_inner_split_keeps_groups_together(rows, seed):
 def test_rate():
     assert rate(1, 10, 100) == pytest.approx(0.1, rel=0.01) and rate(100, 10, 100) == pytest.approx(0, abs=1e-9)
     assert rate(50, 10, 100, "constant") == 1
+
+
+def test_a_rare_class_does_not_take_half_of_the_others():
+    codes = np.repeat([0, 1, 2], [40, 200, 200])
+    groups = np.r_[np.repeat([0, 1], 20), 10 + np.arange(400)]
+    train, valid = inner_split(codes, list("abc"), groups, 0.15, 0)
+    assert np.bincount(codes[valid])[0] == 20 and 25 <= np.bincount(codes[valid])[1] <= 32
+    assert 0.3 < len(inner_split(codes[40:] - 1, list("bc"), None, 0.35, 0)[1]) / 400 < 0.36
+
+
+def test_two_rare_classes_are_both_looked_at():
+    codes = np.repeat([0, 1, 2], [2, 2, 200])
+    for seed in range(5):
+        train, valid = inner_split(codes, list("abc"), None, 0.15, seed)
+        assert np.bincount(codes[valid])[:2].tolist() == [1, 1] and np.bincount(codes[train])[:2].tolist() == [1, 1]
+
+
+def test_a_single_step_learns_and_no_batch_is_a_single_picture():
+    assert rate(1, 0, 1) == 1
+    sizes = [len(piece) for piece in finetune._Batches(None, range(7), torch.arange(7), 2, seed=0).pieces(torch.Generator())]
+    assert sizes == [3, 2, 2]
+
+
+@pytest.mark.parametrize("name, cut", [("densenet121", "features.denseblock4"), ("alexnet", "features.6"), ("mobilenet_v3_small", "features.12")])
+def test_last_blocks(name, cut):
+    assert finetune._cut(finetune._skeleton(name), "last-block") == cut
+
+
+def test_densenet_last_block(data):
+    paths, labels = data
+    model = FineTuned("densenet121", **SMALL | dict(unfreeze="last-block", epochs=1, head_epochs=0)).fit(paths[:16], labels[:16])
+    assert model.predict_proba(paths[:2]).shape == (2, 2)
+
+
+def test_weights_beyond_half_precision(data):
+    with pytest.raises(InputError, match="take a smaller lr than 1e"):
+        FineTuned("alexnet", **HEAD | dict(epochs=1, validation=None, batch_size=64, schedule="constant", lr=1e30, clip=None)).fit(*data)
+
+
+def test_numbers_as_class_names_keep_their_weights(data, tmp_path):
+    paths, labels = data
+    for y, weight in ((labels == "Pro", {True: 2}), ((labels == "Pro").astype(float), {0: 1, 1: 2})):
+        model = FineTuned("alexnet", **HEAD | dict(epochs=1, class_weight=weight)).fit(paths, y)
+        model.save(tmp_path / "model.safetensors")
+        again = load_finetuned(tmp_path / "model.safetensors")
+        assert again.class_weight == weight and np.array_equal(again.predict_proba(paths[:3]), model.predict_proba(paths[:3]))
+
+
+def test_the_features_of_a_model_see_its_preprocessing(data, tmp_path):
+    model = FineTuned("alexnet", **HEAD | dict(epochs=1, preprocess="denoise")).fit(*data)
+    model.save(tmp_path / "model.safetensors")
+    for weights in (model, tmp_path / "model.safetensors"):
+        assert Backbone("alexnet", weights, progress=False).fit().preprocessing_.steps == ("denoise",)
+
+
+@pytest.mark.parametrize("card", ["x", {}, {"settings": {"name": "alexnet", "unknown": 1}}])
+def test_a_card_of_something_else(tmp_path, card):
+    save_weights(tmp_path / "odd.safetensors", {"a": torch.zeros(1)}, {"finetuned": card})
+    with pytest.raises(InputError, match="its card cannot be read"):
+        load_finetuned(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize("y, groups, message", [
+    (lambda y: [1, "a"] * 16, None, "some labels are text"),
+    (lambda y: y, ["g"] * 31 + [None], "32 images and 31 groups"),
+])
+def test_labels_and_groups_that_cannot_be(data, y, groups, message):
+    with pytest.raises(InputError, match=message):
+        FineTuned("alexnet", **HEAD).fit(data[0], y(data[1]), groups)
+
+
+def test_labels_in_a_column(data, model):
+    column = FineTuned("alexnet", **HEAD).fit(data[0], pd.DataFrame({"label": data[1]}))
+    assert np.array_equal(column.predict_proba(data[0][:4]), model.predict_proba(data[0][:4]))
+
+
+def test_the_last_line_is_printed_after_early_stopping(data, capsys):
+    model = FineTuned("alexnet", **HEAD | dict(epochs=12, patience=1, progress=True)).fit(*data)
+    assert capsys.readouterr().err.count(": loss ") == len(model.history_)

@@ -185,3 +185,18 @@ def test_refusals(tmp_path):
     with pytest.raises(InputError, match="no weights are bundled"):
         room.card("alexnet", tmp_path)
     assert not (tmp_path / "x").exists()
+
+
+def test_other_settings_are_refused_before_anything_is_drawn(tmp_path):
+    room.pretrain(tmp_path, recipe=SMALL, progress=False)
+    before = sorted((tmp_path / "set").iterdir())
+    with pytest.raises(InputError, match="made with other settings"):
+        room.pretrain(tmp_path, recipe=replace(SMALL, laboratories=4), progress=False)
+    assert sorted((tmp_path / "set").iterdir()) == before
+
+
+def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: room.shutil._ntuple_diskusage(10**6, 0, 10**6))
+    with pytest.raises(InputError, match="GB are free"):
+        room.draw_set(tmp_path, 3, progress=False)
+    assert not list(tmp_path.iterdir())

@@ -124,6 +124,9 @@ def test_every_split_scheme_repeats_and_a_split_file(smears, tmp_path):
         run = reproduce(smears, tmp_path / scheme, split=scheme, folds=3, embargo=1, repeats=1, backbones=("alexnet",),
                         weights={"": "random"}, heads=("knn",), variants=("original",), progress=False)
         assert run.predictions["fold"].nunique() == folds and run.config["choices"]["split"] == scheme
+    again = reproduce(smears, tmp_path / "blocks again", split=str(tmp_path / "blocks/split.csv"), backbones=("alexnet",),
+                      weights={"": "random"}, heads=("knn",), variants=("original",), progress=False)
+    assert again.predictions.equals(run.predictions)
     run = reproduce(smears, tmp_path / "repeats", repeats=3, backbones=("alexnet",), weights={"": "random"}, heads=("knn",),
                     variants=("original",), progress=False)
     assert sorted(run.predictions["fold"].unique()) == [0, 1, 2]
@@ -169,6 +172,12 @@ def test_two_classes_without_published_numbers(tmp_path):
     (["--split", "alphabetical"], "alphabetical"),
     (["--split", "nowhere.csv"], "nowhere.csv"),
     (["--split", "kfold", "--folds", "1"], "fold"),
+    (["--split", ""], "no split is named"),
+    (["--split", "mine.csv", "--repeats", "2"], "leave --repeats and --quick out"),
+    (["--split", "mine.csv", "--quick"], "leave --repeats and --quick out"),
+    (["--data", ""], "no folder is named"),
+    (["--backbones", "shufflenet_v2_x0_5", "--heads", "svm,fine-tuned", "--unfreeze", "last-block"], "has no last block that is known here"),
+    (["--heads", "fine-tuned", "--layer", "conv3"], "takes the whole network: leave them out"),
     (["--repeats", "0"], "repeats must be at least 1"),
     (["--preprocess", "sharpen"], "sharpen"),
     (["--device", "abacus"], "abacus"),
@@ -398,3 +407,36 @@ def test_a_wrong_audit_is_refused_before_any_work(tmp_path, wrong, monkeypatch):
     monkeypatch.setattr("leuknb.results.catalogue", None)
     assert main(["audit", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *wrong]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_names_that_look_like_something_else(tmp_path):
+    import torch
+    from leuknb.backbones import random_network
+    torch.save(random_network("alexnet").state_dict(), tmp_path / "010.pth")
+    run = reproduce(pets(tmp_path / "set", ["a$\\bad$b", "Zell", "B"]), tmp_path / "run", backbones=("alexnet",), heads=("knn",),
+                    weights={"": str(tmp_path / "010.pth")}, layer="stats", size=64, progress=False)
+    assert set(run.predictions["weights"]) == set(Run(run.path).predictions["weights"]) and "010" in run.predictions["weights"].iloc[0]
+    said = predict(run, [tmp_path / "set" / "B"], progress=False)
+    assert [c for c in said if c.startswith("p_")] == [c for c in run.predictions if c.startswith("p_")]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"choices": {}, "data": {}}'])
+def test_json_of_another_shape(made, smears, tmp_path, capsys, text):
+    out = tmp_path / "run"
+    shutil.copytree(made[0].path, out)
+    (out / "config.json").write_text(text)
+    assert main(["reproduce", "--data", str(smears), "--out", str(out), *OPTIONS]) == 2
+    for path in (out / "models").glob("*.json"):
+        path.write_text(text)
+    assert main(["predict", str(out), str(smears / "Original" / "Benign")]) == 2
+    assert capsys.readouterr().err.count("is damaged") == 2
+
+
+def test_another_run_says_which_choice_differs(made, smears, capsys):
+    assert main(["reproduce", "--data", str(smears), "--out", str(made[0].path), *OPTIONS, "--size", "64"]) == 2
+    assert "other choices (size)" in capsys.readouterr().err
+
+
+def test_python_runs_the_package():
+    done = subprocess.run([sys.executable, "-m", "leuknb", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "reproduce" in done.stdout
