@@ -28,7 +28,7 @@ from http.client import HTTPException
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
-from threading import RLock
+from threading import RLock, local
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, TransformerMixin
+from threadpoolctl import threadpool_limits
 from torch import nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
@@ -914,6 +915,8 @@ class _Choices(BaseEstimator):
         self.layer_ = "stats" if self.pool_ == "stats" and self.layers_ == every else "+".join(self.layers_)
         self._nodes = tuple(layer_names(self.name)[one] for one in self.layers_)
         shapes = _output_shapes(self.name, self._nodes, self.size_)
+        if self.name.startswith("swin") and self.pool_ != "flat" and any(len(shape) == 3 for shape in shapes):
+            raise InputError(f"{self.name} keeps its channels last, which pool {self.pool_} does not know; choose pool flat, or the layer penultimate")
         self.layer_sizes_ = tuple(_count(shape, self.pool_) for shape in shapes)
 
     def _rounding_matters(self):
@@ -985,6 +988,29 @@ def _decoded(todo, prepare, size):
     finally:
         pool.shutdown(cancel_futures=True)
     _raise_problems(problems)
+
+
+def _side_by_side(
+    work,
+    items,
+    threads: int,  # each computes an item alone, with its share of the processors
+):
+    "Yield results in order; threads that share one item would wait for one another after every layer."
+    share, waiting = max(1, torch.get_num_threads() // threads), deque()
+
+    def limit():
+        torch.get_num_threads()  # torch sets a thread's number when it first meets it
+        threadpool_limits(share, "openmp")
+    pool = ThreadPoolExecutor(threads, initializer=limit)
+    try:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _collect(digests, paths, n_features, store, compute, bar):
@@ -1062,17 +1088,21 @@ class Backbone(TransformerMixin, _Choices):
 
     def _compute(self, todo):
         "Yield (digests, features) batch by batch; the last is padded, so that an image's features never depend on its neighbours."
+        network, room = self._network()[0], local()
+
         def pixels(path):
             return self.preprocessing_.pixels(read_image(path))
-        network = self._network()[0]
-        batch = torch.zeros(self.batch_size_, self.size_, self.size_, 3, dtype=torch.uint8)
-        inputs = torch.empty(batch.shape, dtype=network.dtype, device=self.device_)
-        for names, pictures in _decoded(todo, pixels, self.batch_size_):
-            for i, picture in enumerate(pictures):
-                batch.numpy()[i] = picture
+
+        def features(batch):
+            if not hasattr(room, "pixels"):
+                room.pixels = torch.zeros(self.batch_size_, self.size_, self.size_, 3, dtype=torch.uint8)
+                room.inputs = torch.empty(room.pixels.shape, dtype=network.dtype, device=self.device_)
+            for i, picture in enumerate(batch[1]):
+                room.pixels.numpy()[i] = picture
             with torch.inference_mode():
-                rows = network(self.preprocessing_.normalise(batch.to(self.device_), inputs))
-            yield names, rows[:len(pictures)].cpu().numpy()
+                rows = network(self.preprocessing_.normalise(room.pixels.to(self.device_), room.inputs))
+            return batch[0], rows[:len(batch[1])].cpu().numpy()
+        yield from _side_by_side(features, _decoded(todo, pixels, self.batch_size_), min(4, torch.get_num_threads()) if self.device_ == "cpu" else 1)
 
     def _shrink_batch(self):
         "Half the batch after the device ran out of memory."

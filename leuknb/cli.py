@@ -310,6 +310,7 @@ def main(argv: list[str] | None = None) -> int:  # exit status
     "The `leuknb` command."
     from leuknb.files import InputError
     args = parser().parse_args(argv)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: its threads that wait leave the processor to other programs
     try:
         with plain_warnings():
             args.call(args)

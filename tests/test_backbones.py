@@ -649,6 +649,11 @@ def test_a_node_that_gives_no_activations():
         Backbone("shufflenet_v2_x0_5", "random", layer="stage2.0.size", **QUIET).fit()
 
 
+def test_channels_that_come_last_are_not_averaged_wrongly():
+    with pytest.raises(InputError, match="keeps its channels last"):
+        Backbone("swin_t", "random", layer="norm", pool="avg1", **QUIET).fit()
+
+
 def test_two_threads_at_once(paths):
     from concurrent.futures import ThreadPoolExecutor
     wanted = [Backbone("alexnet", "random", layer=layer, cache=False, seed=7, **QUIET) for layer in ("conv2", "conv3", "conv4", "conv5")]
