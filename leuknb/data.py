@@ -208,11 +208,14 @@ def _labels(names):
     return {name: first.setdefault(name.casefold(), name) for name in names}
 
 # %% ../nbs/00_data.ipynb #4d8f7060
-def _from_folder(root, problems, warned):
-    "Rows of a folder of class folders, in one or two variants."
+def _from_folder(root, problems, warned, variants=()):
+    "Rows of a folder of class folders, in one or two variants; what is wrong with others than those asked for does not matter."
     rows, layout = [], _layout(root)
     _beside(root, [home for home, _ in layout], warned)
     for home, variant in layout:
+        if variants and variant not in variants and len(layout) > 1:
+            rows.append(dict(variant=variant))
+            continue
         _check_undivided(home)
         _loose(home, problems, warned)
         for folder in _subfolders(home):
@@ -295,13 +298,16 @@ def _check_columns(path, found, needed, more=""):
                          f"found: {', '.join(found) or 'nothing'}.{more}")
 
 # %% ../nbs/00_data.ipynb #7bcd8ffd
-def _from_csv(path, problems):
+def _from_csv(path, problems, variants=()):
     "Rows of a CSV with the columns path, label and optionally patient, variant."
     rows, seen = [], {}
     for line, row in _read_csv(path):
         variant = row.get("variant", "").lower() or _variant_in(row["path"])
         row = dict(path=_csv_path(path.parent, row["path"]), label=row.get("label", ""), variant=variant,
                    patient="" if row.get("patient", "").lower() in _UNKNOWN else row["patient"], extra=row["extra"])
+        if variants and variant in VARIANTS and variant not in variants:
+            rows.append(row)
+            continue
         wrong = _wrong_row(row, seen)
         seen.setdefault((os.path.abspath(row["path"]), row["label"]), line)
         if wrong:
@@ -537,15 +543,15 @@ def _about_patients(table):
         yield f"{_many((~known).sum(), 'image')} without a patient, such as {known.index[~known][0]}"
 
 # %% ../nbs/00_data.ipynb #0f409514
-def _listing(root, problems, warned):
+def _listing(root, problems, warned, variants=()):
     "Rows (path, label, variant, patient, inner, whole) of whatever `root` is."
     try:
         if not os.path.exists(root):
             raise InputError(f"{root}: {_gone(root).replace('no such file', 'no such folder or file')}")
         if root.is_dir():
-            return _from_folder(root, problems, warned)
+            return _from_folder(root, problems, warned, variants)
         if root.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return _from_csv(root, problems)
+            return _from_csv(root, problems, variants)
     except PermissionError as error:
         raise InputError(f"{error.filename}: no permission to read it") from None
     packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
@@ -598,6 +604,7 @@ def catalogue(
     on_bad: str = "error",  # "error": refuse if there is any problem; "skip": leave those files out and list them
     min_size: int = 32,  # least width and height, pixels
     similar: float = SIMILAR,  # correlation of 48 x 48 grey thumbnails above which two images are of one group
+    variants: tuple = (),  # read these alone; empty: all
 ) -> Catalogue:  # a row a file; `attrs["problems"]` and `attrs["warnings"]` are lists of lines
     "Find, check and group every image; `InputError` lists all problems at once."
     if on_bad not in ("error", "skip"):
@@ -605,7 +612,7 @@ def catalogue(
     if not str(root):
         raise InputError("no folder is named; . is the current one")
     root, problems, warned = Path(os.path.expanduser(root)), [], []
-    rows = _listing(root, problems, warned)
+    rows = _chosen(_listing(root, problems, warned, variants), variants)
     if not rows and not problems:
         raise InputError(f"{root}: no images found in class folders; expected <class>/<image>, "
                          "Original/<class>/<image>, or a CSV with the columns path,label")
@@ -616,6 +623,14 @@ def catalogue(
     if problems and (on_bad == "error" or len(labels) < 2):
         raise _refusal(root, problems)
     return _finished(root, table, labels, similar, problems, warned)
+
+
+def _chosen(rows, variants):
+    "The rows of these variants; `InputError` if one is not there."
+    present = sorted({row["variant"] for row in rows})
+    if absent := [variant for variant in variants if variant not in present and rows]:
+        raise InputError(f"variant {absent[0]!r} is not there; choose from {', '.join(present)}")
+    return [row for row in rows if not variants or row["variant"] in variants]
 
 
 def _lines(root, found):

@@ -1120,7 +1120,7 @@ def prepare(
     choices: Choices,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Choices]:  # catalogue, split, completed choices
     "Catalogue and split of a run, everything checked before any work starts."
-    cat = catalogue(data, on_bad=on_bad)
+    cat = catalogue(data, on_bad=on_bad, variants=choices.variants)
     choices = replace(choices, variants=choices.variants or tuple(sorted(cat["variant"].unique())))
     check_choices(choices, sorted(cat["variant"].unique()))
     if reserved := {"macro", "overall"} & set(cat["label"].cat.categories):

@@ -964,3 +964,21 @@ def test_white_is_zero_with_16_bits(tmp_path):
 def test_a_note_on_orientation_that_cannot_be_read(tmp_path):
     picture(1).save(tmp_path / "a.png", exif=b"zzzzzzzzzz")
     assert np.array_equal(read_image(tmp_path / "a.png"), picture(1))
+
+
+def test_trouble_in_a_variant_that_is_not_asked_for(tmp_path):
+    both(tmp_path)
+    (tmp_path / "Segmented" / "Pro" / "empty.jpg").touch()
+    shutil.rmtree(tmp_path / "Segmented" / "Benign")
+    with pytest.raises(InputError, match="empty file"):
+        catalogue(tmp_path)
+    assert len(catalogue(tmp_path, variants=("original",))) == 6
+    with pytest.raises(InputError, match="'stained' is not there; choose from original, segmented"):
+        catalogue(tmp_path, variants=("stained",))
+
+
+def test_rows_of_a_variant_that_is_not_asked_for(tmp_path):
+    path = table(tmp_path, *GOOD, "gone.jpg,Pro,,segmented")
+    assert len(catalogue(path, variants=("original",))) == 4
+    with pytest.raises(InputError, match="no such file"):
+        catalogue(path)
