@@ -21,14 +21,14 @@ import warnings
 import zipfile
 from collections import Counter, OrderedDict, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from http.client import HTTPException
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
-from threading import RLock, local
+from threading import Condition, local
 
 import numpy as np
 import pandas as pd
@@ -848,7 +848,35 @@ def _announce(*parts):
     print("leuknb:", *parts, file=sys.stderr)
 
 
-_ONE_AT_A_TIME = RLock()  # torch traces networks with changes to itself that threads would share
+class _Turns:
+    "Many threads may compute, or one may trace a network: torch's tracer changes all modules while it works."
+
+    def __init__(self):
+        self.turn, self.computing, self.tracers = Condition(), 0, 0  # its lock can be taken again by the thread that has it
+
+    @contextmanager
+    def trace(self):
+        with self.turn:
+            self.tracers += 1
+            self.turn.wait_for(lambda: not self.computing)
+            self.tracers -= 1
+            self.turn.notify_all()
+            yield
+
+    @contextmanager
+    def compute(self):
+        with self.turn:
+            self.turn.wait_for(lambda: not self.tracers)  # who computes without end would keep them out
+            self.computing += 1
+        try:
+            yield
+        finally:
+            with self.turn:
+                self.computing -= 1
+                self.turn.notify_all()
+
+
+_TURNS = _Turns()
 
 
 class _Choices(BaseEstimator):
@@ -876,7 +904,7 @@ class _Choices(BaseEstimator):
 
     def _settle(self):
         "Resolve every choice, once for each set of parameters and file of weights."
-        with _ONE_AT_A_TIME:
+        with _TURNS.trace():
             self._settle_anew()
 
     def _settle_anew(self):
@@ -926,7 +954,7 @@ class _Choices(BaseEstimator):
     def _network(self):
         "The truncated network and the digest of its weights, shared with other backbones of the same choices."
         path, *stamp = self._file
-        with _ONE_AT_A_TIME:
+        with _TURNS.trace():
             return _load_features(self.name, path, tuple(stamp), self.seed if path is None else 0, self._nodes, self.pool_,
                                   self.precision_, self.device_)
 
@@ -1099,7 +1127,7 @@ class Backbone(TransformerMixin, _Choices):
                 room.inputs = torch.empty(room.pixels.shape, dtype=network.dtype, device=self.device_)
             for i, picture in enumerate(batch[1]):
                 room.pixels.numpy()[i] = picture
-            with torch.inference_mode():
+            with torch.inference_mode(), _TURNS.compute():
                 rows = network(self.preprocessing_.normalise(room.pixels.to(self.device_), room.inputs))
             return batch[0], rows[:len(batch[1])].cpu().numpy()
         yield from _side_by_side(features, _decoded(todo, pixels, self.batch_size_), min(4, torch.get_num_threads()) if self.device_ == "cpu" else 1)

@@ -173,7 +173,8 @@ def test_module_is_transform_and_differentiable(paths):
     backbone = Backbone("alexnet", "random", layer="conv2+fc6", pool="avg3", batch_size=1, **QUIET)
     x = backbone.prepare(paths[0]).requires_grad_()
     out = backbone.module()(x)
-    np.testing.assert_array_equal(out.detach().numpy(), backbone.transform(paths[:1]))
+    features = backbone.transform(paths[:1])  # by one thread; the module takes all, which may round otherwise
+    assert np.allclose(out.detach().numpy(), features, rtol=1e-5, atol=1e-6 * features.max())
     out.sum().backward()
     assert x.grad.abs().sum() > 0 and out.shape[1] == 192 * 9 + 4096 == len(backbone.get_feature_names_out())
 
@@ -658,8 +659,8 @@ def test_two_threads_at_once(paths):
     from concurrent.futures import ThreadPoolExecutor
     wanted = [Backbone("alexnet", "random", layer=layer, cache=False, seed=7, **QUIET) for layer in ("conv2", "conv3", "conv4", "conv5")]
     with ThreadPoolExecutor(4) as pool:
-        rows = list(pool.map(lambda one: one.transform(paths[:2]), wanted))
-    assert all(np.array_equal(row, clone(one).transform(paths[:2])) for row, one in zip(rows, wanted))
+        rows = list(pool.map(lambda one: one.transform(paths), wanted))
+    assert all(np.array_equal(row, clone(one).transform(paths)) for row, one in zip(rows, wanted))
 
 
 @pytest.mark.parametrize("text", ["[]", "5", "null", "{"])
