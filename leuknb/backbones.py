@@ -1093,7 +1093,7 @@ class Backbone(TransformerMixin, _Choices):
         return np.array(names, dtype=object)
 
     def module(self) -> Features:
-        "The network as a differentiable module, from `prepare(path)` to the same features as `transform`."
+        "The network as a differentiable module, from `prepare(path)` to the same features as `transform`, up to rounding."
         self._settle()
         return self._network()[0]
 

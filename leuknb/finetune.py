@@ -36,7 +36,7 @@ from tqdm.auto import tqdm
 
 from .backbones import (Backbone, WeightFile, _announce, _decoded, _image_digests, _image_paths, _skeleton, cache_folder, channel_stats, load_network,
                               preprocessing, random_network, resolve_device, resolve_precision, weights_file, write_weights)
-from .files import InputError, atomic, digest, read_image, write_text
+from .files import InputError, atomic, check_room, digest, read_image, write_text
 
 # %% ../nbs/40_finetune.ipynb #8341a07b
 def augment(
@@ -326,10 +326,7 @@ def _store(
 ) -> torch.Tensor:  # in a file, mapped into memory
     "An empty tensor on disk; `InputError` if the disk is too small."
     size = int(np.prod(shape))
-    need, free = size * dtype.itemsize, shutil.disk_usage(folder).free
-    if need > 0.95 * free:
-        raise InputError(f"{folder}: fine-tuning needs {need / 1e9:.1f} GB of disk here and {free / 1e9:.1f} GB are free; "
-                         "make room, set LEUKNB_CACHE to a larger disk, or take fewer or smaller images")
+    check_room(folder, size * dtype.itemsize, "fine-tuning", "set LEUKNB_CACHE to a larger disk, or take fewer or smaller images")
     handle, name = tempfile.mkstemp(dir=folder)
     os.close(handle)
     return torch.from_file(name, shared=True, size=size, dtype=dtype).view(shape)

@@ -12,7 +12,6 @@ __all__ = ['CELL_FACTS', 'RED_FACTS', 'CAMERA_FACTS', 'FACTS', 'PATIENTS', 'FIEL
 import json
 import math
 import platform
-import shutil
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -24,7 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .backbones import ASSETS, resolve_device, resolve_layers, save_weights
-from .files import InputError, atomic, digest, write_json
+from .files import InputError, atomic, check_room, digest, write_json
 from .synth import FIELD, Camera, Cells, Patient, Red, Stain, draw
 
 # %% ../nbs/45_pretrain.ipynb #2f1856db
@@ -155,10 +154,7 @@ def draw_set(
 def _file(path, dtype, shape):
     "An array on disk, made where there is none; `InputError` if what is there is something else."
     if not path.exists():
-        need, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
-        if need > 0.95 * free:
-            raise InputError(f"{path}: the set of smears needs {need / 1e9:.2g} GB of disk and {free / 1e9:.2g} GB are free; "
-                             "make room, name a folder on a larger disk, or take fewer laboratories")
+        check_room(path.parent, math.prod(shape) * np.dtype(dtype).itemsize, "the set of smears", "name a folder on a larger disk, or take fewer laboratories")
         return np.lib.format.open_memmap(path, "w+", dtype, shape)
     try:
         found = np.load(path, mmap_mode="r+")

@@ -3,6 +3,7 @@ import json
 import runpy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -196,7 +197,7 @@ def test_other_settings_are_refused_before_anything_is_drawn(tmp_path):
 
 
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: room.shutil._ntuple_diskusage(10**6, 0, 10**6))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**6))
     with pytest.raises(InputError, match="GB are free"):
         room.draw_set(tmp_path, 3, progress=False)
     assert not list(tmp_path.iterdir())
