@@ -51,6 +51,12 @@ def to_rgb(
     return image.convert("RGB")
 
 # %% ../nbs/01_files.ipynb #cc70993d
+def _check_planes(tags):
+    "`ValueError` for a TIFF of 16 bits stored colour by colour, which Pillow reads as noise."
+    if tags.get(284) == 2 and max(tags.get(258, (8,))) > 8:
+        raise ValueError("more than 8 bits, stored plane by plane; save it with 8 bits, or with the colours of each pixel together")
+
+
 def read_image(
     path: str | Path,
 ) -> Image.Image:  # upright, 8-bit RGB, loaded
@@ -59,6 +65,7 @@ def read_image(
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
+                _check_planes(getattr(image, "tag_v2", {}))
                 image.load()
                 return to_rgb(image)
     except FileNotFoundError:

@@ -961,6 +961,27 @@ def test_white_is_zero_with_16_bits(tmp_path):
     assert np.abs(np.asarray(read_image(path))[..., 0].astype(int) - (255 - ramp / 257)).max() <= 1
 
 
+def planar(values, path):
+    "An uncompressed TIFF, colour by colour."
+    (high, wide, _), planes = values.shape, [values[..., c].tobytes() for c in range(3)]
+    size, bits = len(planes[0]), 8 * values.dtype.itemsize
+    start = 8 + 3 * size
+    more = start + 2 + 12 * 10 + 4
+    tags = [(256, 4, 1, wide), (257, 4, 1, high), (258, 3, 3, more), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 3, more + 6),
+            (277, 3, 1, 3), (278, 4, 1, high), (279, 4, 3, more + 18), (284, 3, 1, 2)]
+    after = struct.pack("<3H6I", bits, bits, bits, 8, 8 + size, 8 + 2 * size, size, size, size)
+    table = struct.pack("<H", 10) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + struct.pack("<I", 0)
+    path.write_bytes(b"II*\0" + struct.pack("<I", start) + b"".join(planes) + table + after)
+    return path
+
+
+def test_colours_stored_plane_by_plane(tmp_path):
+    values = np.asarray(picture(3))
+    assert np.array_equal(read_image(planar(values, tmp_path / "a.tif")), values)
+    with pytest.raises(InputError, match="b.tif: .*plane by plane; save it with 8 bits"):
+        read_image(planar(values.astype(np.uint16) * 257, tmp_path / "b.tif"))
+
+
 def test_a_note_on_orientation_that_cannot_be_read(tmp_path):
     picture(1).save(tmp_path / "a.png", exif=b"zzzzzzzzzz")
     assert np.array_equal(read_image(tmp_path / "a.png"), picture(1))
