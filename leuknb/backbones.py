@@ -6,8 +6,8 @@
 __all__ = ['ASSETS', 'STEPS', 'resolve_device', 'native_bfloat16', 'resolve_precision', 'layer_names', 'layer_table',
            'resolve_layers', 'channel_stats', 'pool_activations', 'random_network', 'WeightFile', 'save_weights',
            'write_weights', 'weights_file', 'load_into', 'load_network', 'white_normalise', 'Preprocessing',
-           'preprocessing', 'cache_folder', 'FeatureStore', 'cache_info', 'cache_clear', 'Features', 'Backbone',
-           'feature_maps']
+           'preprocessing', 'cache_folder', 'FeatureStore', 'cache_info', 'cache_clear', 'Features', 'weights_digest',
+           'Backbone', 'feature_maps']
 
 # %% ../nbs/20_backbones.ipynb #2b236d3a
 import hashlib
@@ -792,15 +792,17 @@ def _load_features(name, path, stamp, seed, nodes, pool, precision, device):
     for module in net.modules():
         if hasattr(module, "inplace"):
             module.inplace = False
-    weights_digest, dtype = _weights_digest(net), getattr(torch, precision)
+    own, dtype = weights_digest(net.state_dict()), getattr(torch, precision)
     net = net.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
-    return Features(net, nodes, pool, dtype).eval(), weights_digest
+    return Features(net, nodes, pool, dtype).eval(), own
 
 
-def _weights_digest(net):
-    "SHA-256 of names and numbers, 16 hexadecimal digits."
+def weights_digest(
+    state: dict,  # names -> tensors on the CPU
+) -> str:
+    "SHA-256 of names, types, shapes and numbers, 16 hexadecimal digits."
     total = hashlib.sha256()
-    for key, value in sorted(net.state_dict().items()):
+    for key, value in sorted(state.items()):
         total.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
         total.update(value.contiguous().numpy().data)
     return total.hexdigest()[:16]

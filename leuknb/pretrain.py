@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .backbones import ASSETS, resolve_device, resolve_layers, save_weights
+from .backbones import ASSETS, resolve_device, resolve_layers, save_weights, weights_digest
 from .files import InputError, atomic, check_room, digest, write_json
 from .synth import FIELD, Camera, Cells, Patient, Red, Stain, draw
 
@@ -594,7 +594,7 @@ def export(
         trained_on="synthetic smears of leuknb.synth; no photograph", recipe=asdict(recipe), steps=len(history),
         crops=len(history) * recipe.batch * recipe.crops * PATIENTS, linear_layer_scale=round(SHARE / network.answer.in_features**0.5, 6),
         machine=_machine(next(network.parameters()).device), start=network.origin.get("start"),
-        digest=digest(*[part for k in sorted(state) for part in (k, state[k].float().numpy())]))
+        digest=weights_digest({k: v.float() for k, v in state.items()}))
     save_weights(path, state, about, "float16")
     return about
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from leuknb import pretrain as room
-from leuknb.backbones import WeightFile, load_into
+from leuknb.backbones import Backbone, WeightFile, load_into
 from leuknb.files import InputError
 
 SMALL = room.Recipe(laboratories=3, steps=4, batch=2, crops=2, pixels=64, narrow=32, wide=64, warmup=1)
@@ -101,6 +101,7 @@ def test_export_fits_torchvision(tmp_path):
     assert torch.equal(plain.features[0].weight, network.features[0].weight.half().float())
     assert path.stat().st_size < 6_000_000 and about["layer"] == file.metadata["layer"] == "stats"
     assert set(file.shapes) == {k for k in plain.state_dict() if k.startswith("features")}
+    assert Backbone("alexnet", weights=path, progress=False).fit().weights_digest_ == about["digest"] == file.metadata["digest"]
 
 
 @pytest.mark.parametrize("change, message", [

@@ -88,10 +88,8 @@ def main():
     rows, histograms, backbones = [], {}, args.backbones.split(",")
     name = Path(args.weights).stem + ("-on-tuned" if args.features == "fine-tuned" else "-tuned" if args.heads == "fine-tuned" else "")
     path = ROOT / "nbs" / "measured" / f"{name}-{'-'.join(backbones)}.csv"
-    for number, seed in enumerate(map(int, args.seeds.split(","))):
+    for seed in map(int, args.seeds.split(",")):
         for split in args.splits.split(","):
-            if split == "blocks" and number and args.weights != "random":
-                continue  # nothing is random there
             out = Path(args.runs) / f"{name}-{split}-{seed}"
             run = reproduce(args.data, out, weights={"": args.weights}, split=split, seed=seed, backbones=tuple(backbones),
                             heads=tuple(args.heads.split(",")), features=args.features, unfreeze=args.unfreeze, epochs=args.epochs, audit=False)
