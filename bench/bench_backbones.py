@@ -23,14 +23,17 @@ from torchvision import models
 from torchvision.datasets import ImageFolder
 from torchvision.models.feature_extraction import create_feature_extractor
 
-from leuknb.backbones import Backbone, layer_names, resolve_precision
-from leuknb.data import catalogue, split
+from leuknb.backbones import Backbone
+from leuknb.lib.extract import resolve_precision
+from leuknb.networks import layer_names
+from leuknb.data import catalogue
+from leuknb.splits import split
 from leuknb.metrics import wilson
 
 
 def synthetic(folder, n):
     "A class folder of n JPEG smears: 16 drawn, the rest shifted."
-    from leuknb.synth import smear
+    from leuknb.patients import smear
     drawn = [smear(seed).image for seed in range(16)]
     (folder / "any").mkdir(parents=True)
     for i in range(n):

@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from leuknb.data import SIMILAR, _examine, _parallel, _similar_pairs, catalogue
+from leuknb.data import catalogue
+from leuknb.lib.files import examine, parallel_map
+from leuknb.twins import SIMILAR, similar_pairs
 
 
 def pictures(root, n=1000):
@@ -63,10 +65,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         root = parser.parse_args().data or pictures(Path(folder))
         paths = [Path(p) for p in catalogue(root, on_bad="skip")["path"]]
-        rows = [compare("check, digest, thumbnail", len(paths), (_parallel, lambda p: _examine(p, 32), paths, ""), (plain, paths))]
+        rows = [compare("check, digest, thumbnail", len(paths), (parallel_map, lambda p: examine(p, 32), paths, ""), (plain, paths))]
     for n in (3256, 10_000):
         thumbs = np.random.default_rng(0).integers(0, 256, (n, 2304), dtype=np.uint8)
-        rows.append(compare("near-duplicates", n, (_similar_pairs, thumbs), (whole, thumbs)))
+        rows.append(compare("near-duplicates", n, (similar_pairs, thumbs), (whole, thumbs)))
     print(pd.DataFrame(rows).to_string(index=False))
 
 

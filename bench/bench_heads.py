@@ -16,7 +16,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from leuknb.heads import KNNHead, SoftmaxHead, SVMHead
+from leuknb.heads import SoftmaxHead
+from leuknb.knn import KNNHead
+from leuknb.svm import SVMHead
 
 
 def made(n=3256, p=4096, seed=0):
@@ -31,7 +33,8 @@ def made(n=3256, p=4096, seed=0):
 def of_images(root, layer):
     "AlexNet features of the original images, and the paper's split."
     from leuknb.backbones import Backbone
-    from leuknb.data import catalogue, split
+    from leuknb.data import catalogue
+    from leuknb.splits import split
     cat = catalogue(root).query("variant == 'original'").reset_index(drop=True)
     side = split(cat, "paper").set_index("image")["split"].reindex(cat["image"]).to_numpy()
     X = Backbone("alexnet", weights="random", layer=layer, progress=False).fit_transform(cat["path"])

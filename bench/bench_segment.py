@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from leuknb.files import read_image
+from leuknb.lib.files import read_image
 from leuknb.segment import authors_mask, find_cells
 
 PUBLISHED = 64  # a published pixel brighter than this is kept; JPEG smears grey into the black
@@ -42,7 +42,8 @@ def published(folder, n):
 
 def synthetic(n):
     "A row a class of synthetic smears, half of them stained at random, half as their class is."
-    from leuknb.synth import CLASSES, smear
+    from leuknb.patients import smear
+    from leuknb.synth import CLASSES
     dice = lambda a, b: 2 * (a & b).sum() / max(a.sum() + b.sum(), 1)
     rows = []
     for label in CLASSES:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from leuknb import synth
+from leuknb import patients, synth
 
 
 def seconds(work, n):
@@ -28,7 +28,7 @@ def seconds(work, n):
 
 def one_by_one(seed, size):
     "The obvious alternative: each cell drawn on its own, and added to the picture."
-    patient, rng = synth.draw_patient([seed, 1], "Early"), np.random.default_rng(seed)
+    patient, rng = patients.draw_patient([seed, 1], "Early"), np.random.default_rng(seed)
     pixel = size / synth.FIELD
     place, one = synth._nucleated(rng, patient, size, pixel)
     red_place, radius = synth._red_cells(rng, patient.red, size, pixel)
@@ -44,16 +44,16 @@ def files(size, n=24):
     "Processor seconds of one image of a written folder, both variants, mask and tables."
     with tempfile.TemporaryDirectory() as folder:
         begin = time.process_time()
-        synth.make_smears(Path(folder) / "smears", images=n, patients=8, size=size, workers=1, progress=False)
+        patients.make_smears(Path(folder) / "smears", images=n, patients=8, size=size, workers=1, progress=False)
         return (time.process_time() - begin) / n
 
 
 def speed():
     "Images a second and core."
-    synth.smear(0)
+    patients.smear(0)
     rows = []
     for size in (128, 224, 448):
-        together, alone = seconds(lambda k: synth.smear(k, "Early", size), 10), seconds(lambda k: one_by_one(k, size), 5)
+        together, alone = seconds(lambda k: patients.smear(k, "Early", size), 10), seconds(lambda k: one_by_one(k, size), 5)
         rows.append({"pixels": size, "drawn/s": 1 / together, "cell by cell/s": 1 / alone, "ratio": alone / together, "written/s": 1 / files(size)})
     return pd.DataFrame(rows).set_index("pixels").round(1)
 
@@ -61,9 +61,9 @@ def speed():
 def features(**settings):
     "Truth table and features of a default set."
     from leuknb.backbones import Backbone
-    from leuknb.files import read_image
+    from leuknb.lib.files import read_image
     with tempfile.TemporaryDirectory() as folder:
-        out = synth.make_smears(Path(folder) / "smears", progress=False, **settings)
+        out = patients.make_smears(Path(folder) / "smears", progress=False, **settings)
         truth = pd.read_csv(out / "truth.csv")
         paths = [out / "Original" / f"{name}.jpg" for name in truth["image"]]
         pictures = [np.asarray(read_image(p), dtype=float) for p in paths]

@@ -4,16 +4,17 @@
 
 # %% auto #0
 __all__ = ['SUMMARY', 'confusion', 'fractions', 'divide', 'check_confusion', 'per_class', 'measure', 'summary', 'wilson',
-           'clustered_error', 'accuracy_interval', 'metrics_table', 'percent', 'Intervals', 'Scores', 'plot_confusion',
-           'classes_of', 'held_out', 'score_predictions']
+           'clustered_error', 'accuracy_interval', 'metrics_table', 'plot_confusion', 'classes_of', 'held_out',
+           'score_predictions']
 
-# %% ../nbs/50_metrics.ipynb #52a653b8
+# %% ../nbs/50_metrics.ipynb #7c341ae7
 import numpy as np
 import pandas as pd
 
-from .files import InputError
+from .lib.errors import InputError
+from .lib.tables import Scores
 
-# %% ../nbs/50_metrics.ipynb #414e00a4
+# %% ../nbs/50_metrics.ipynb #8b1b0d24
 def confusion(
     true,  # (n,) labels
     predicted,  # (n,) labels
@@ -32,7 +33,7 @@ def confusion(
     k = len(classes)
     return np.bincount(rows * k + columns, minlength=k * k).reshape(k, k)
 
-# %% ../nbs/50_metrics.ipynb #5f998563
+# %% ../nbs/50_metrics.ipynb #baacb7b0
 def fractions(
     confusion,  # (..., k, k) counts, rows are the true class
 ) -> dict:  # metric -> numerator (..., k), denominator (..., k)
@@ -50,7 +51,7 @@ def fractions(
         "fscore": (2 * tp, 2 * tp + fp + fn),
     }
 
-# %% ../nbs/50_metrics.ipynb #03d7e0bf
+# %% ../nbs/50_metrics.ipynb #4ba827c2
 def divide(
     numerator,  # array or number
     denominator,  # the same, 0 or above
@@ -87,7 +88,7 @@ def per_class(
     values = {name: divide(*fraction, zero_division) for name, fraction in fractions(counts).items()}
     return pd.DataFrame(values, index=pd.Index(classes, name="class"))
 
-# %% ../nbs/50_metrics.ipynb #0a0654f7
+# %% ../nbs/50_metrics.ipynb #66ee6490
 SUMMARY = ["accuracy", "balanced_accuracy", "kappa", "mcc"]
 
 
@@ -143,7 +144,7 @@ def summary(
     counts, _ = check_confusion(confusion)
     return pd.Series({name: float(measure(counts, name)) for name in SUMMARY}, name="value")
 
-# %% ../nbs/50_metrics.ipynb #672e014a
+# %% ../nbs/50_metrics.ipynb #03228d11
 def wilson(
     k,  # successes, 0 <= k <= n; need not be whole (see effective counts below)
     n,  # trials
@@ -161,7 +162,7 @@ def wilson(
     low, high = np.clip(centre - half, 0, p), np.clip(centre + half, p, 1)
     return (float(low), float(high)) if low.ndim == 0 else (low, high)
 
-# %% ../nbs/50_metrics.ipynb #88262c24
+# %% ../nbs/50_metrics.ipynb #7bbda3a2
 def clustered_error(
     values,  # (n,) numbers
     units,  # (n,) the group of each
@@ -189,7 +190,7 @@ def accuracy_interval(
         n = min(n, n / deff / student**2)
     return p, *wilson(p * n, n, confidence)
 
-# %% ../nbs/50_metrics.ipynb #1fab5435
+# %% ../nbs/50_metrics.ipynb #176b14a3
 def _class_intervals(counts, metric, scale, confidence):
     "Low and high of one metric for each class; `scale` turns rows into independent images."
     top, bottom = fractions(counts)[metric]
@@ -226,7 +227,7 @@ def _overall_interval(counts, metric, scale, confidence):
         ends = np.clip(divide(n**2 * ends - chance, np.full(2, bottom)), -1, 1)
     return tuple(ends)
 
-# %% ../nbs/50_metrics.ipynb #2c28f358
+# %% ../nbs/50_metrics.ipynb #68d46ef2
 def metrics_table(
     confusion,  # (k, k) counts, rows are the true class
     classes=None,  # (k,) names
@@ -257,83 +258,7 @@ def _mean_rows(counts, scale, confidence, zero_division):
     overall = [("overall", m, _overall_interval(counts, m, scale, confidence)) for m in SUMMARY]
     return [(of, m, float(measure(counts, m, of, None, zero_division)), *map(float, ends)) for of, m, ends in macro + overall]
 
-# %% ../nbs/50_metrics.ipynb #38dd0ffb
-def percent(
-    value: float,  # fraction, or a coefficient such as kappa
-    low: float = np.nan,  # interval
-    high: float = np.nan,
-    scale: float = 100,  # 1 shows the number as it is, with three decimals
-) -> str:
-    "A value with its interval, such as `97.4 [93.4, 99.0]`; `-` where undefined."
-    digits = 1 if scale == 100 else 3
-    shown = ["-" if np.isnan(v) else f"{v * scale:.{digits}f}" for v in (value, low, high)]
-    return shown[0] if shown[1:] == ["-", "-"] else f"{shown[0]} [{shown[1]}, {shown[2]}]"
-
-# %% ../nbs/50_metrics.ipynb #6ce2d051
-class Intervals(pd.DataFrame):
-    "A table that shows a value and its interval (`low, high`, or `x_low, x_high` after `x`) in one column, in percent."
-
-    COEFFICIENTS = frozenset({"kappa", "mcc", "brier", "log_loss"})
-
-    @property
-    def _constructor(self):
-        return type(self)
-
-    def folded(self) -> pd.DataFrame:
-        "The same table with strings such as `97.4 [93.4, 99.0]`."
-        shown = pd.DataFrame(self).copy()
-        metric = shown["metric"].to_numpy() if "metric" in shown else None
-        for low in [c for c in shown.columns[1:] if str(c) == "low" or str(c).endswith("_low")]:
-            high, name = low.replace("low", "high"), shown.columns[shown.columns.get_loc(low) - 1]
-            if high in shown:
-                of = [name] * len(shown) if metric is None else metric
-                scale = [1 if m in self.COEFFICIENTS else 100 for m in of]
-                text = [percent(*row) for row in zip(shown[name], shown[low], shown[high], scale)]
-                shown = shown.assign(**{name: text}).drop(columns=[low, high])
-        return shown
-
-    def _repr_html_(self):
-        note = "Values with intervals are percents, or points of difference; kappa, MCC, Brier score and log loss are as they are."
-        note += " For research and teaching, not for diagnosis."
-        return f"{self.folded().to_html(float_format='{:.3g}'.format)}<p><small>{note}</small></p>"
-
-# %% ../nbs/50_metrics.ipynb #3fe39588
-class Scores(Intervals):
-    "A long table with columns `class, metric, value, low, high` that shows itself wide."
-
-    def wide(self) -> pd.DataFrame:
-        "Strings with intervals: the six metrics of each class, or, of several models, the overall metrics and recalls of each."
-        shown = self.folded().rename(columns={"value": "text"})
-        overall, model = shown["class"] == "overall", [c for c in ("backbone", "head", "variant") if c in shown]
-        if not model:
-            return _in_order(shown[~overall], ["class"], "metric")
-        recalls = shown[(shown["metric"] == "recall") & (shown["class"] != "macro")]
-        recalls = recalls.assign(metric="recall " + recalls["class"].astype(str))
-        return _in_order(pd.concat([shown[overall], recalls]), model, "metric")
-
-    def headline(self) -> str:
-        "The overall metrics of one model in a line."
-        rows = self[self["class"] == "overall"].folded()
-        return ", ".join(f"{m.replace('_', ' ')} {text}" for m, text in zip(rows["metric"], rows["value"]))
-
-    def _repr_html_(self):
-        names = [c for c in ("backbone", "head", "variant", "class", "metric") if c in self]
-        whole = {"class", "metric", "value", "low", "high"} <= set(self.columns) and (self["class"] == "overall").any()
-        if not whole or self.duplicated(names).any():
-            return super()._repr_html_()
-        head = "" if "backbone" in self else f"<p>Overall: {self.headline()}</p>"
-        share = self.attrs.get("confidence", 0.95)
-        note = f"Percent (kappa and mcc as they are) with {100 * share:g} % intervals. For research and teaching, not for diagnosis."
-        return f"{self.wide().to_html()}{head}<p><small>{note}</small></p>"
-
-
-def _in_order(table, index, column):
-    "Long to wide, with rows and columns in order of appearance."
-    rows, columns = table[index].drop_duplicates(), table[column].drop_duplicates()
-    wide = table.pivot(index=index, columns=column, values="text").rename_axis(columns=None)
-    return wide.reindex(pd.MultiIndex.from_frame(rows) if len(index) > 1 else rows[index[0]])[list(columns)]
-
-# %% ../nbs/50_metrics.ipynb #319867a4
+# %% ../nbs/50_metrics.ipynb #9cede23f
 def plot_confusion(
     confusion,  # (k, k) counts, rows are the true class
     classes=None,  # (k,) names
@@ -391,7 +316,7 @@ def _margins(ax, counts, fontsize):
         text = "-" if np.isnan(value) else f"{100 * value:.1f} %\n{100 * (1 - value):.1f} %"
         _cell(ax, row, column, text if row != column else f"accuracy\n{text}", 0, "margin", fontsize)
 
-# %% ../nbs/50_metrics.ipynb #04b9ea99
+# %% ../nbs/50_metrics.ipynb #94713558
 def classes_of(
     predictions: pd.DataFrame,  # predictions table
 ) -> list:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw
 
-from leuknb.files import write_json
+from leuknb.lib.files import write_json
 
 CLASSES = ["Benign", "Early", "Pre", "Pro"]
 GRID = list(product(["alexnet", "vgg19"], ["svm", "knn", "softmax", "fine-tuned"], ["original", "segmented"]))

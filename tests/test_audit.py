@@ -2,8 +2,9 @@
 import pytest
 
 from leuknb.cli import main
-from leuknb.results import Run, audit_run
-from leuknb.synth import make_smears
+from leuknb.audit import audit_run
+from leuknb.lib.runs import Run
+from leuknb.patients import make_smears
 
 SMALL = ["--backbones", "alexnet", "--heads", "svm", "--weights", "synth", "--size", "96", "--split", "group"]
 

@@ -26,11 +26,14 @@ from sklearn.svm import SVC
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
-import leuknb.backbones as backbones
-from leuknb.backbones import (Backbone, FeatureStore, WeightFile, cache_clear, cache_folder, cache_info, channel_stats,
-                              feature_maps, layer_table, load_network, preprocessing, random_network, resolve_layers,
-                              save_weights)
-from leuknb.files import InputError
+from leuknb import networks
+from leuknb.lib import extract
+from leuknb.backbones import Backbone, feature_maps
+from leuknb.lib.extract import FeatureStore, cache_clear, cache_folder, cache_info
+from leuknb.lib.weights import WeightFile, save_weights
+from leuknb.networks import channel_stats, layer_table, load_network, random_network, resolve_layers
+from leuknb.preprocess import preprocessing
+from leuknb.lib.errors import InputError
 
 QUIET = dict(size=64, progress=False, precision="float32", device="cpu")
 
@@ -81,7 +84,7 @@ def computed(monkeypatch):
        st.sampled_from(["alexnet", "vgg19", "efficientnet_b0", "inception_v3", "resnet18"]))
 def test_preparation_is_torchvisions(width, height, seed, name):
     image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    theirs = backbones._imagenet_weights(name).transforms()(image)
+    theirs = networks.imagenet_weights(name).transforms()(image)
     assert torch.equal(preprocessing(name)(image)[0], theirs)
 
 
@@ -115,10 +118,10 @@ def test_layers_are_torchvisions(paths, name, layer, node):
 @pytest.mark.parametrize("layer", ["fc6", "pool1+conv2+pool2", "stats"])
 def test_order_of_relu_and_pooling_changes_nothing(layer, monkeypatch):
     x = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    nodes = tuple(backbones.layer_names("alexnet")[one] for one in resolve_layers("alexnet", layer)[0])
-    networks = [backbones.Features(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32)]
-    monkeypatch.setattr(backbones, "_relu_later", lambda net: net)
-    networks.append(backbones.Features(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32))
+    nodes = tuple(networks.layer_names("alexnet")[one] for one in resolve_layers("alexnet", layer)[0])
+    networks = [extract.FeatureNetwork(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32)]
+    monkeypatch.setattr(extract, "_relu_later", lambda net: net)
+    networks.append(extract.FeatureNetwork(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32))
     with torch.inference_mode():
         assert torch.equal(*(network(x) for network in networks))
 
@@ -271,7 +274,7 @@ def test_a_header_says_how_pictures_were_prepared(tmp_path, state):
 def test_bundled_weights(tmp_path, monkeypatch, state, paths):
     with pytest.raises(InputError, match="bundled for resnet18.*imagenet, random, or the path"):
         Backbone("resnet18", "synth", **QUIET).fit()
-    monkeypatch.setattr(backbones, "ASSETS", tmp_path)
+    monkeypatch.setattr(networks, "ASSETS", tmp_path)
     with pytest.raises(InputError, match="bundled for alexnet .none are."):
         Backbone("alexnet", "synth", **QUIET).fit()
     conv = {key: value for key, value in state.items() if key.startswith("features")}
@@ -386,7 +389,7 @@ def test_impossible_choices(wrong, message):
 @pytest.mark.parametrize("layer, pool, precision", [("fc7", None, "float32"), ("conv1+fc6", None, "float32"), ("pool5", "avg1", "bfloat16"),
                                                     ("stats", None, "bfloat16")])
 def test_single_numbers_of_untrained_networks_are_not_rounded(tmp_path, monkeypatch, layer, pool, precision):
-    monkeypatch.setattr(backbones, "native_bfloat16", lambda device="cpu": True)
+    monkeypatch.setattr(extract, "native_bfloat16", lambda device="cpu": True)
     auto = dict(size=64, progress=False, device="cpu", layer=layer, pool=pool)
     assert Backbone("alexnet", "random", **auto).fit().precision_ == precision
     assert Backbone("alexnet", "random", **auto, precision="bfloat16").fit().precision_ == "bfloat16"
@@ -492,7 +495,7 @@ def test_a_cache_that_cannot_be_written(paths, monkeypatch, tmp_path):
 def test_a_full_disk(paths, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(backbones, "save_file", full)
+    monkeypatch.setattr(extract, "save_file", full)
     with pytest.warns(RuntimeWarning, match="No space left"):
         assert Backbone("alexnet", "random", **QUIET).transform(paths).shape == (10, 2304)
     assert not list(cache_folder().rglob("*.safetensors"))
@@ -528,17 +531,17 @@ def test_killed_run_continues_with_the_same_result(paths, tmp_path):
 
 def test_too_little_memory_means_smaller_batches(paths, monkeypatch):
     expected = Backbone("alexnet", "random", batch_size=2, cache=False, **QUIET).transform(paths)
-    original = backbones.Features.forward
+    original = extract.FeatureNetwork.forward
 
     def small(self, x):
         if len(x) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return original(self, x)
-    monkeypatch.setattr(backbones.Features, "forward", small)
+    monkeypatch.setattr(extract.FeatureNetwork, "forward", small)
     backbone = Backbone("alexnet", "random", batch_size=8, **QUIET)
     with pytest.warns(RuntimeWarning, match="batches of 2"):
         assert np.array_equal(backbone.transform(paths), expected)
-    monkeypatch.setattr(backbones.Features, "forward", lambda self, x: small(self, torch.zeros(3, 1)))
+    monkeypatch.setattr(extract.FeatureNetwork, "forward", lambda self, x: small(self, torch.zeros(3, 1)))
     with pytest.warns(RuntimeWarning), pytest.raises(InputError, match="too little memory for one image"):
         Backbone("alexnet", "random", batch_size=4, cache=False, **QUIET).transform(paths)
 
@@ -564,7 +567,7 @@ def test_maps_of_a_layer(paths):
 
 
 def test_choices_are_said_once_and_recorded(paths, capfd):
-    backbones._announce.cache_clear()
+    extract.announce.cache_clear()
     for _ in range(2):
         Backbone("alexnet", "random", **QUIET | {"progress": True}).transform(paths[:2])
     out, err = capfd.readouterr()

@@ -10,12 +10,9 @@ from statsmodels.stats.contingency_tables import mcnemar as sm_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 
-from leuknb.compare import (
-    calibrate, calibration, choose_threshold, compare_folds, compare_methods, corrected_ttest, ece, fit_temperature, fold_scores, holm, mcnemar,
-    mcnemar_bounds, paired, permutation_p, plot_differences, plot_intervals, plot_reliability, plot_screening, redraw, reliability, rescale, screen,
-    screening, screening_curves, short_names, two_proportions, unit_codes, unit_counts,
-)
-from leuknb.files import InputError
+from leuknb.calibration import calibrate, calibration, choose_threshold, ece, fit_temperature_of, plot_reliability, plot_screening, reliability, rescale, screen, screening, screening_curves
+from leuknb.compare import compare_folds, compare_methods, corrected_ttest, fold_scores, holm, mcnemar, mcnemar_bounds, paired, permutation_p, plot_differences, plot_intervals, redraw, short_names, two_proportions, unit_codes, unit_counts
+from leuknb.lib.errors import InputError
 from leuknb.metrics import confusion, measure
 
 many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
@@ -225,8 +222,8 @@ def test_temperature_is_recovered(temperature):
     rng = np.random.default_rng(5)
     p = rng.dirichlet([1, 1, 1], 3000)
     truth = (p.cumsum(1) > rng.random((3000, 1))).argmax(1)
-    base = fit_temperature(p, truth)
-    assert fit_temperature(rescale(p, 1 / temperature), truth) == pytest.approx(base * temperature, rel=0.02)
+    base = fit_temperature_of(p, truth)
+    assert fit_temperature_of(rescale(p, 1 / temperature), truth) == pytest.approx(base * temperature, rel=0.02)
     np.testing.assert_allclose(rescale(p, temperature).sum(1), 1)
     assert (rescale(p, temperature).argmax(1) == p.argmax(1)).all()
 

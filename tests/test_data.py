@@ -16,10 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from leuknb import data
-from leuknb.data import (CLASSES, COLUMNS, DATASET, Catalogue, catalogue, fetch, leaks, load_catalogue, load_split, n_test, natural,
-                         save_catalogue, save_split, split, twins)
-from leuknb.files import InputError, read_image
+from leuknb import splits
+from leuknb.lib import files, folders
+from leuknb.data import COLUMNS, Catalogue, catalogue, load_catalogue, save_catalogue
+from leuknb.lib.folders import CLASSES, DATASET, fetch, natural
+from leuknb.splits import leaks, load_split, n_test, save_split, split
+from leuknb.twins import similar_pairs, twins
+from leuknb.lib.errors import InputError
+from leuknb.lib.files import read_image
 
 
 def picture(seed, size=(40, 40)):
@@ -259,7 +263,7 @@ def test_damaged_bytes_never_end_in_a_traceback(ending, place, noise, tmp_path):
     start = int(place * len(content))
     content[start:start + len(noise)] = noise
     path.write_bytes(content)
-    found = data._examine(path, 32)
+    found = files.examine(path, 32)
     assert ("problem" in found) != ("sha256" in found)
 
 
@@ -530,7 +534,7 @@ def test_similar_pairs_against_numpy():
     thumbs[7] = 9  # blank
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.nan_to_num(np.corrcoef(thumbs))
-    pairs, values = data._similar_pairs(thumbs, above=0.1, block=16)
+    pairs, values = similar_pairs(thumbs, above=0.1, block=16)
     assert sorted(map(tuple, pairs)) == sorted(map(tuple, np.argwhere(np.triu(r > 0.1, 1))))
     np.testing.assert_allclose(values, r[tuple(pairs.T)], atol=1e-5)
 
@@ -587,7 +591,7 @@ def made(sizes, groups=None, variants=2, seed=0):
         names = [f"{label}/{i}" for i in range(1, n + 1)]
         group = names if groups is None else [f"{label}-{g}" for g, size in enumerate(rng.permutation(groups[label])) for _ in range(size)]
         for name, g in zip(names, group, strict=True):
-            rows += [dict(image=name, label=label, variant=v, group=g) for v in data.VARIANTS[:variants]]
+            rows += [dict(image=name, label=label, variant=v, group=g) for v in folders.VARIANTS[:variants]]
     table = pd.DataFrame(rows)
     return table.astype({"label": pd.CategoricalDtype(list(sizes), ordered=True)})
 
@@ -676,7 +680,7 @@ PROPERTY = settings(max_examples=40, deadline=None)
 
 
 @PROPERTY
-@given(cat=catalogues(), scheme=st.sampled_from(data.SCHEMES), seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 99))
+@given(cat=catalogues(), scheme=st.sampled_from(splits.SCHEMES), seed=st.integers(0, 2**32 - 1), shuffle=st.integers(0, 99))
 def test_every_split(cat, scheme, seed, shuffle):
     options = dict(scheme=scheme, seed=seed, folds=4, embargo=1, repeats=1 if scheme == "blocks" else 2)
     try:
@@ -712,7 +716,7 @@ def test_paper_counts(sizes, seed):
 @given(sizes=st.lists(st.integers(1, 9), min_size=2, max_size=10), share=st.floats(0.05, 0.95), seed=st.integers(0, 99))
 def test_subset_is_as_near_as_can_be(sizes, share, seed):
     target = round(share * sum(sizes))
-    chosen = data._subset(sizes, target, np.random.default_rng(seed))
+    chosen = splits._subset(sizes, target, np.random.default_rng(seed))
     sums = {sum(s for i, s in enumerate(sizes) if mask >> i & 1) for mask in range(1, 2**len(sizes) - 1)}  # by trying everything
     assert abs(sum(sizes[i] for i in chosen) - target) == min(abs(s - target) for s in sums)
     assert len(set(chosen)) == len(chosen)
@@ -721,7 +725,7 @@ def test_subset_is_as_near_as_can_be(sizes, share, seed):
 def test_subset_is_random_and_fair():
     counts = np.zeros(6)
     for seed in range(600):
-        counts[data._subset([1] * 6, 2, np.random.default_rng(seed))] += 1
+        counts[splits._subset([1] * 6, 2, np.random.default_rng(seed))] += 1
     assert counts.sum() == 1200 and abs(counts - 200).max() < 5 * np.sqrt(600 * 1 / 3 * 2 / 3)
 
 
@@ -743,7 +747,7 @@ def test_blocks_are_contiguous_with_an_embargo_on_both_sides(n, folds, embargo):
 
 def test_saved_splits_come_back(tmp_path):
     cat = made({"A": 12, "B": 12}, {"A": [2] * 6, "B": [3] * 4})
-    for scheme in data.SCHEMES:
+    for scheme in splits.SCHEMES:
         parts = split(cat, scheme, folds=3, embargo=1)
         save_split(parts, tmp_path / "split.csv")
         pd.testing.assert_frame_equal(load_split(tmp_path / "split.csv", cat, by_group=scheme not in ("paper", "kfold")), parts)

@@ -1,5 +1,6 @@
 "Fine-tuning: the contract, continuation, files, errors. Tiny pictures, random weights."
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -15,10 +16,15 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
 
-from leuknb import finetune
-from leuknb.backbones import Backbone, load_network, save_weights
-from leuknb.files import InputError
-from leuknb.finetune import FineTuned, PRESETS, augment, inner_split, load_finetuned, rate
+from leuknb import networks
+from leuknb.lib import cut, training
+from leuknb.backbones import Backbone
+from leuknb.lib.weights import save_weights
+from leuknb.networks import load_network
+from leuknb.lib.errors import InputError
+from leuknb.finetune import FineTuned, PRESETS, load_finetuned
+from leuknb.lib.training import augment, rate
+from leuknb.splits import inner_split
 
 SMALL = dict(weights="random", size=64, crop=False, batch_size=8, validation=0.25, progress=False, seed=3)
 HEAD = SMALL | dict(unfreeze="classifier", epochs=4)
@@ -101,8 +107,8 @@ def test_frozen_layers_stay(data):
 
 @pytest.mark.parametrize("unfreeze", ["last-block", "classifier"])
 def test_prefix_is_computed_once(data, monkeypatch, unfreeze):
-    seen, real = [], finetune._Standard.prefix
-    monkeypatch.setattr(finetune._Standard, "prefix", lambda self, x: seen.append(len(x)) or real(self, x))
+    seen, real = [], cut.StandardNetwork.prefix
+    monkeypatch.setattr(cut.StandardNetwork, "prefix", lambda self, x: seen.append(len(x)) or real(self, x))
     FineTuned("resnet18", **SMALL | dict(unfreeze=unfreeze, epochs=4)).fit(*data)
     assert sum(seen) == 32  # not 32 times four epochs
 
@@ -129,13 +135,13 @@ class Killed(BaseException):
 
 def stop_in(monkeypatch, epoch, error, unfreeze):
     "Raise in the middle of an epoch."
-    real = finetune._Bar.on_batch_end
+    real = training.ProgressBar.on_batch_end
 
     def on_batch_end(self, net, training=False, **kwargs):
         real(self, net, training=training, **kwargs)
         if training and net.owner.unfreeze == unfreeze and len(net.history) == epoch:
             raise error
-    monkeypatch.setattr(finetune._Bar, "on_batch_end", on_batch_end)
+    monkeypatch.setattr(training.ProgressBar, "on_batch_end", on_batch_end)
 
 
 @pytest.mark.parametrize("unfreeze, epoch", [("classifier", 2), ("all", 1), ("all", 3)])
@@ -395,11 +401,11 @@ def test_bad_data(data, tmp_path):
 
 
 def test_too_little_memory_or_disk(data, monkeypatch):
-    monkeypatch.setattr(finetune, "_free_memory", lambda device: 1e6)
+    monkeypatch.setattr(training, "_free_memory", lambda device: 1e6)
     with pytest.raises(InputError, match="take a smaller batch_size than 8"):
         FineTuned("alexnet", **ALL).fit(*data)
     monkeypatch.undo()
-    monkeypatch.setattr(finetune.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
     with pytest.raises(InputError, match="of disk"):
         FineTuned("resnet18", **SMALL | dict(unfreeze="last-block")).fit(*data)
 
@@ -407,7 +413,7 @@ def test_too_little_memory_or_disk(data, monkeypatch):
 def test_memory_that_ends_while_training(data, monkeypatch):
     def out(*args, **kwargs):
         raise torch.OutOfMemoryError("out of memory")
-    monkeypatch.setattr(finetune._Net, "infer", out)
+    monkeypatch.setattr(training.TrainingNet, "infer", out)
     with pytest.raises(InputError, match="ran out of memory: take a smaller batch_size"):
         FineTuned("alexnet", **HEAD).fit(*data)
 
@@ -416,7 +422,7 @@ def test_what_a_killed_run_left_is_removed(cache):
     code = "import os; from leuknb.finetune import _scratch\nwith _scratch() as f: (f / 'x').write_text('x'); os.kill(os.getpid(), 9)"
     assert subprocess.run([sys.executable, "-c", code]).returncode
     left, = (cache / "finetuning").glob("*-*")
-    with finetune._scratch() as mine, finetune._scratch():
+    with training.scratch_folder() as mine, training.scratch_folder():
         assert mine.exists() and not left.exists()
     assert not list((cache / "finetuning").iterdir())
 
@@ -490,13 +496,13 @@ def test_two_rare_classes_are_both_looked_at():
 
 def test_a_single_step_learns_and_no_batch_is_a_single_picture():
     assert rate(1, 0, 1) == 1
-    sizes = [len(piece) for piece in finetune._Batches(None, range(7), torch.arange(7), 2, seed=0).pieces(torch.Generator())]
+    sizes = [len(piece) for piece in training.Batches(None, range(7), torch.arange(7), 2, seed=0).pieces(torch.Generator())]
     assert sizes == [3, 2, 2]
 
 
 @pytest.mark.parametrize("name, cut", [("densenet121", "features.denseblock4"), ("alexnet", "features.6"), ("mobilenet_v3_small", "features.12")])
 def test_last_blocks(name, cut):
-    assert finetune._cut(finetune._skeleton(name), "last-block") == cut
+    assert cut._cut(networks.skeleton(name), "last-block") == cut
 
 
 def test_densenet_last_block(data):

@@ -21,8 +21,12 @@ from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
-from leuknb.files import InputError
-from leuknb.heads import HEADS, KNNHead, SoftmaxHead, SVMHead, fit_temperature, inner_folds, load_head, one_vs_one, save_head
+from leuknb.lib.errors import InputError
+from leuknb.calibration import fit_temperature
+from leuknb.heads import HEADS, SoftmaxHead, load_head, save_head
+from leuknb.knn import KNNHead
+from leuknb.splits import inner_folds
+from leuknb.svm import SVMHead, one_vs_one
 
 NAMES = np.array(["Benign", "Early", "Pre", "Pro"])
 

@@ -11,11 +11,9 @@ from hypothesis.extra.numpy import arrays
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
 
-from leuknb.files import InputError
-from leuknb.metrics import (
-    SUMMARY, Intervals, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, percent, plot_confusion,
-    score_predictions, summary, wilson,
-)
+from leuknb.lib.errors import InputError
+from leuknb.lib.tables import Intervals, percent
+from leuknb.metrics import SUMMARY, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
 
 many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
 sizes = st.integers(2, 6)

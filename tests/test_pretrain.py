@@ -9,36 +9,39 @@ import numpy as np
 import pytest
 import torch
 
-from leuknb import pretrain as room
-from leuknb.backbones import Backbone, WeightFile, load_into
-from leuknb.files import InputError
+from leuknb import pretrain
+from leuknb.lib import laboratories
+from leuknb.backbones import Backbone
+from leuknb.lib.weights import WeightFile
+from leuknb.networks import load_into
+from leuknb.lib.errors import InputError
 
-SMALL = room.Recipe(laboratories=3, steps=4, batch=2, crops=2, pixels=64, narrow=32, wide=64, warmup=1)
+SMALL = pretrain.Recipe(laboratories=3, steps=4, batch=2, crops=2, pixels=64, narrow=32, wide=64, warmup=1)
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     torch.set_num_threads(1)
-    return room.draw_set(tmp_path_factory.mktemp("set"), 3, progress=False)
+    return laboratories.draw_set(tmp_path_factory.mktemp("set"), 3, progress=False)
 
 
 def test_a_laboratory_is_always_the_same(tiny):
-    pictures, facts = room.draw_laboratory(0, 2)
+    pictures, facts = laboratories.draw_laboratory(0, 2)
     assert np.array_equal(pictures, tiny[0][2]) and np.array_equal(facts, tiny[1][2])
     assert not np.array_equal(pictures, tiny[0][1])
 
 
 def test_drawing_continues(tmp_path):
-    pictures, facts = room.draw_set(tmp_path, 2, progress=False)
+    pictures, facts = laboratories.draw_set(tmp_path, 2, progress=False)
     first, again = pictures[0].copy(), pictures[1].copy()
     pictures[1], facts[1], pictures[0] = 0, 0, 7
-    pictures, _ = room.draw_set(tmp_path, 2, progress=False)
+    pictures, _ = laboratories.draw_set(tmp_path, 2, progress=False)
     assert np.array_equal(pictures[1], again) and not np.array_equal(pictures[0], first)
 
 
 def test_views_depend_on_the_step_alone(tiny):
-    questions = room.Questions(tiny[1])
-    one, same, other = (room.views(step, *tiny, questions, SMALL) for step in (0, 0, 1))
+    questions = pretrain.Questions(tiny[1])
+    one, same, other = (pretrain.views(step, *tiny, questions, SMALL) for step in (0, 0, 1))
     assert all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(one, same))
     assert not torch.equal(one[0], other[0])
     assert torch.equal(one[2].bincount(), torch.full((8,), 2))
@@ -48,7 +51,7 @@ def test_measured_against_a_count():
     picture, kinds = torch.full((1, 3, 8, 8), 0.25), torch.zeros(1, 8, 8)
     kinds[:, :4] = 2
     picture[:, 0, :4] = 0.75
-    plasma, cytoplasm, nucleus = room._measured(picture, kinds)[0].split(5)
+    plasma, cytoplasm, nucleus = pretrain._measured(picture, kinds)[0].split(5)
     assert torch.allclose(nucleus[:3], torch.tensor([1.0, -1.0, -1.0]))
     assert torch.allclose(plasma[:3], torch.tensor([-1.0, -1.0, -1.0]))
     assert cytoplasm[:4].isnan().all() and torch.isclose(nucleus[4], torch.tensor((0.5**0.5 - 0.4) / 0.25))
@@ -60,42 +63,42 @@ def test_contrastive_against_a_loop():
     for i in range(6):
         chance = torch.stack([(unit[i] @ unit[j] / 0.1).exp() for j in range(6) if j != i]).sum().log()
         total += sum(chance - unit[i] @ unit[j] / 0.1 for j in range(6) if j != i and who[j] == who[i]) / 2
-    assert torch.isclose(room.contrastive(z, who)[0], total / 6, atol=1e-4)
+    assert torch.isclose(pretrain.contrastive(z, who)[0], total / 6, atol=1e-4)
 
 
 def test_look_segmented_leaves_black():
     pictures, kinds = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.zeros(4, 16, 16)
     kinds[:, :8] = 2
     for seed in range(8):
-        assert (room.look_segmented(np.random.default_rng(seed), pictures, kinds) == 0).all(1).any()
+        assert (pretrain.look_segmented(np.random.default_rng(seed), pictures, kinds) == 0).all(1).any()
 
 
 def test_a_kill_continues(tiny, tmp_path, monkeypatch):
-    whole = room.Pretext()
-    history = room.train(whole, *tiny, SMALL, progress=False)
-    step = room.train_step
+    whole = pretrain.Pretext()
+    history = pretrain.train(whole, *tiny, SMALL, progress=False)
+    step = pretrain.train_step
 
     def killed(network, optimiser, number, *rest):
         if number == 3:
             raise KeyboardInterrupt
         return step(network, optimiser, number, *rest)
 
-    monkeypatch.setattr(room, "train_step", killed)
+    monkeypatch.setattr(pretrain, "train_step", killed)
     with pytest.raises(KeyboardInterrupt):
-        room.train(room.Pretext(), *tiny, SMALL, tmp_path / "c.pt", every=2, progress=False)
+        pretrain.train(pretrain.Pretext(), *tiny, SMALL, tmp_path / "c.pt", every=2, progress=False)
     monkeypatch.undo()
-    after = room.Pretext()
-    assert room.train(after, *tiny, SMALL, tmp_path / "c.pt", progress=False) == history
+    after = pretrain.Pretext()
+    assert pretrain.train(after, *tiny, SMALL, tmp_path / "c.pt", progress=False) == history
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), after.state_dict().values()))
     with pytest.raises(InputError, match="other settings"):
-        room.train(room.Pretext(), *tiny, replace(SMALL, rate=0.5), tmp_path / "c.pt", progress=False)
+        pretrain.train(pretrain.Pretext(), *tiny, replace(SMALL, rate=0.5), tmp_path / "c.pt", progress=False)
 
 
 def test_export_fits_torchvision(tmp_path):
     from torchvision.models import alexnet
 
-    network, path = room.Pretext(), tmp_path / "alexnet.safetensors"
-    about = room.export(network, path, SMALL, [])
+    network, path = pretrain.Pretext(), tmp_path / "alexnet.safetensors"
+    about = pretrain.export(network, path, SMALL, [])
     file, plain = WeightFile(path), alexnet(weights=None)
     load_into(plain, file, "alexnet", skip=tuple(k for k in plain.state_dict() if k.startswith("classifier")))
     assert torch.equal(plain.features[0].weight, network.features[0].weight.half().float())
@@ -110,59 +113,59 @@ def test_export_fits_torchvision(tmp_path):
 ])
 def test_settings_without_a_meaning(change, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        room.changed([change])
+        pretrain.changed([change])
     name, _, value = change.partition("=")
     with pytest.raises(InputError, match=message):
-        room.pretrain(tmp_path / "x", recipe=replace(room.Recipe(), **{name: type(getattr(room.Recipe(), name))(float(value))}))
+        pretrain.pretrain(tmp_path / "x", recipe=replace(pretrain.Recipe(), **{name: type(getattr(pretrain.Recipe(), name))(float(value))}))
     assert not (tmp_path / "x").exists()
 
 
 def test_no_warmup(tiny):
-    assert room.train(room.Pretext(), *tiny, replace(SMALL, warmup=0, steps=1), progress=False)[0]["step"] == 0
+    assert pretrain.train(pretrain.Pretext(), *tiny, replace(SMALL, warmup=0, steps=1), progress=False)[0]["step"] == 0
 
 
 def test_a_loss_that_is_no_number(tiny):
-    network = room.Pretext()
+    network = pretrain.Pretext()
     torch.nn.init.constant_(network.features[0].weight, torch.nan)
     with pytest.raises(InputError, match="with a rate below 0.001"):
-        room.train(network, *tiny, SMALL, progress=False)
+        pretrain.train(network, *tiny, SMALL, progress=False)
 
 
 def test_folders_and_files_that_are_something_else(tiny, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="name a folder"):
-        room.pretrain(tmp_path / "file" / "below")
+        pretrain.pretrain(tmp_path / "file" / "below")
     with pytest.raises(InputError, match="start needs the checkpoint.pt"):
-        room.pretrain(tmp_path / "x", start=tmp_path / "file")
+        pretrain.pretrain(tmp_path / "x", start=tmp_path / "file")
     with pytest.raises(InputError, match="every=0"):
-        room.pretrain(tmp_path / "x", every=0)
-    room.train(room.Pretext("vgg11"), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
+        pretrain.pretrain(tmp_path / "x", every=0)
+    pretrain.train(pretrain.Pretext("vgg11"), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
     with pytest.raises(InputError, match="another network than alexnet"):
-        room.pretrain(tmp_path / "x", start=tmp_path / "vgg.pt")
+        pretrain.pretrain(tmp_path / "x", start=tmp_path / "vgg.pt")
     with pytest.raises(InputError, match="other settings"):
-        room.train(room.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
+        pretrain.train(pretrain.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "vgg.pt", progress=False)
     (tmp_path / "vgg.pt").write_bytes((tmp_path / "vgg.pt").read_bytes()[:500])
     with pytest.raises(InputError, match="remove it to begin anew"):
-        room.train(room.Pretext("vgg11"), *tiny, SMALL, tmp_path / "vgg.pt", progress=False)
+        pretrain.train(pretrain.Pretext("vgg11"), *tiny, SMALL, tmp_path / "vgg.pt", progress=False)
     assert not (tmp_path / "x").exists()
 
 
 def test_a_set_that_is_damaged(tmp_path):
     (tmp_path / "facts-0-1.npy").write_text("")
-    _, facts = room.draw_set(tmp_path, 1, progress=False)
+    _, facts = laboratories.draw_set(tmp_path, 1, progress=False)
     assert (facts[..., -1] > 0).all()
     (tmp_path / "facts-0-1.npy").write_text("")
     with pytest.raises(InputError, match="it is drawn again"):
-        room.draw_set(tmp_path, 1, progress=False)
+        laboratories.draw_set(tmp_path, 1, progress=False)
 
 
 def test_the_card_says_what_it_began_with(tiny, tmp_path):
-    room.train(room.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "first.pt", progress=False)
-    path = room.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), start=tmp_path / "first.pt", progress=False)
+    pretrain.train(pretrain.Pretext(), *tiny, replace(SMALL, steps=1), tmp_path / "first.pt", progress=False)
+    path = pretrain.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), start=tmp_path / "first.pt", progress=False)
     about = json.loads(path.with_suffix(".json").read_text())
     assert about["start"].startswith("first.pt ") and about["duration"].startswith("1 steps in") and about["linear_layer_scale"] == round(2 / 48, 6)
     with pytest.raises(InputError, match="other settings"):
-        room.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), progress=False)
+        pretrain.pretrain(tmp_path / "run", recipe=replace(SMALL, steps=1), progress=False)
 
 
 def test_the_bundled_card_is_what_was_measured():
@@ -170,35 +173,35 @@ def test_the_bundled_card_is_what_was_measured():
     tool = runpy.run_path(str(root / "tools/card.py"))
     synth, random = tool["measured"]("synth"), tool["measured"]("random")
     rows = [tool["row"](cell, numbers, random.get(cell)) for cell, numbers in synth.items()]
-    assert rows and room.card()["transfer"] == json.loads(json.dumps(rows)), "run tools/card.py"
+    assert rows and pretrain.card()["transfer"] == json.loads(json.dumps(rows)), "run tools/card.py"
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "json"])
 def test_files_of_others_are_left_alone(tmp_path, ending):
     (tmp_path / f"alexnet.{ending}").write_text("mine")
     with pytest.raises(InputError, match="name another folder"):
-        room.pretrain(tmp_path, recipe=SMALL, progress=False)
+        pretrain.pretrain(tmp_path, recipe=SMALL, progress=False)
     assert [p.name for p in tmp_path.iterdir()] == [f"alexnet.{ending}"] and (tmp_path / f"alexnet.{ending}").read_text() == "mine"
 
 
 def test_refusals(tmp_path):
     with pytest.raises(InputError, match="knows alexnet"):
-        room.pretrain(tmp_path / "x", "resnet18")
+        pretrain.pretrain(tmp_path / "x", "resnet18")
     with pytest.raises(InputError, match="no weights are bundled"):
-        room.card("alexnet", tmp_path)
+        pretrain.card("alexnet", tmp_path)
     assert not (tmp_path / "x").exists()
 
 
 def test_other_settings_are_refused_before_anything_is_drawn(tmp_path):
-    room.pretrain(tmp_path, recipe=SMALL, progress=False)
+    pretrain.pretrain(tmp_path, recipe=SMALL, progress=False)
     before = sorted((tmp_path / "set").iterdir())
     with pytest.raises(InputError, match="made with other settings"):
-        room.pretrain(tmp_path, recipe=replace(SMALL, laboratories=4), progress=False)
+        pretrain.pretrain(tmp_path, recipe=replace(SMALL, laboratories=4), progress=False)
     assert sorted((tmp_path / "set").iterdir()) == before
 
 
 def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=10**6))
     with pytest.raises(InputError, match="GB are free"):
-        room.draw_set(tmp_path, 3, progress=False)
+        laboratories.draw_set(tmp_path, 3, progress=False)
     assert not list(tmp_path.iterdir())

@@ -16,10 +16,10 @@ from PIL import Image
 
 from leuknb.cli import main
 from leuknb.data import catalogue
-from leuknb.files import InputError
-from leuknb.results import Run, predict
+from leuknb.lib.errors import InputError
+from leuknb.lib.runs import Run, predict
 from leuknb.results import reproduce as reproduce_and_audit
-from leuknb.synth import make_smears
+from leuknb.patients import make_smears
 
 COMMAND = [sys.executable, "-c", "import sys; from leuknb.cli import main; sys.exit(main())"]
 OPTIONS = ["--backbones", "alexnet", "--weights", "random", "--no-audit"]
@@ -66,14 +66,14 @@ def test_a_part_of_generated_smears_is_not_compared_with_the_paper(smears, tmp_p
 
 
 def test_smears_are_not_kept_for_a_run_that_cannot_be(tmp_path, monkeypatch):
-    monkeypatch.setattr("leuknb.synth.make_smears", partial(make_smears, images=64, patients=12, size=64))
+    monkeypatch.setattr("leuknb.patients.make_smears", partial(make_smears, images=64, patients=12, size=64))
     with pytest.raises(InputError, match="nope"):
         reproduce(None, tmp_path / "run", backbones=("alexnet",), heads=("knn",), split="nope", progress=False)
     assert not (tmp_path / "run").exists()
 
 
 def test_smears_of_another_seed_are_not_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr("leuknb.synth.make_smears", partial(make_smears, images=64, patients=12, size=64))
+    monkeypatch.setattr("leuknb.patients.make_smears", partial(make_smears, images=64, patients=12, size=64))
     make_smears(tmp_path / "run" / "images", images=64, patients=12, size=64, seed=5, progress=False)
     with pytest.raises(InputError, match="smears of another seed"):
         reproduce(None, tmp_path / "run", backbones=("alexnet",), heads=("knn",), seed=6, split="group", progress=False)
@@ -301,16 +301,16 @@ def test_heads_on_features_of_the_fine_tuned_network(smears, tmp_path):
 
 
 def test_an_interrupted_fine_tuning_continues(smears, tmp_path, monkeypatch):
-    from leuknb import finetune
+    from leuknb.lib import training
     choices = TUNED | dict(heads=("fine-tuned",), variants=("original",), epochs=4)
-    real = finetune._Bar.on_epoch_end
+    real = training.ProgressBar.on_epoch_end
 
     def stop(self, net, **kwargs):
         real(self, net, **kwargs)
         if len(net.history) == 3:
             raise KeyboardInterrupt
     with monkeypatch.context() as patch:
-        patch.setattr(finetune._Bar, "on_epoch_end", stop)
+        patch.setattr(training.ProgressBar, "on_epoch_end", stop)
         with pytest.raises(KeyboardInterrupt), pytest.warns(RuntimeWarning, match="Ctrl-C"):
             reproduce(smears, tmp_path / "stopped", **choices)
     assert not Run(tmp_path / "stopped").complete and files(tmp_path / "stopped" / "parts")
@@ -320,16 +320,16 @@ def test_an_interrupted_fine_tuning_continues(smears, tmp_path, monkeypatch):
 
 def test_choices_of_fine_tuning(smears, tmp_path):
     from leuknb.finetune import PRESETS
-    from leuknb.results import Choices
-    assert {k: getattr(Choices(tune=False).finetuned("alexnet"), k) for k in PRESETS["matlab"]} == PRESETS["matlab"]
-    assert Choices().finetuned("alexnet").unfreeze == "classifier"
-    assert Choices(features="fine-tuned").finetuned("alexnet").unfreeze == "last-block"
-    assert Choices(tune=False, unfreeze="last-block", epochs=3).finetuned("vgg19").get_params()["epochs"] == 3
+    from leuknb.lib.config import Config
+    assert {k: getattr(Config(tune=False).finetuned("alexnet"), k) for k in PRESETS["matlab"]} == PRESETS["matlab"]
+    assert Config().finetuned("alexnet").unfreeze == "classifier"
+    assert Config(features="fine-tuned").finetuned("alexnet").unfreeze == "last-block"
+    assert Config(tune=False, unfreeze="last-block", epochs=3).finetuned("vgg19").get_params()["epochs"] == 3
 
 
 def test_inner_folds_are_blocks_where_the_outer_ones_are(smears):
     from leuknb.data import catalogue
-    from leuknb.results import inner_groups
+    from leuknb.splits import inner_groups
     cat = catalogue(smears)
     part = cat[cat["variant"] == "original"]
     assert (inner_groups(part) == part["group"]).all()
@@ -411,7 +411,7 @@ def test_a_wrong_audit_is_refused_before_any_work(tmp_path, wrong, monkeypatch):
 
 def test_names_that_look_like_something_else(tmp_path):
     import torch
-    from leuknb.backbones import random_network
+    from leuknb.networks import random_network
     torch.save(random_network("alexnet").state_dict(), tmp_path / "010.pth")
     run = reproduce(pets(tmp_path / "set", ["a$\\bad$b", "Zell", "B"]), tmp_path / "run", backbones=("alexnet",), heads=("knn",),
                     weights={"": str(tmp_path / "010.pth")}, layer="stats", size=64, progress=False)

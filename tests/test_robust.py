@@ -7,9 +7,12 @@ from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from leuknb.backbones import Backbone, white_normalise
-from leuknb.files import InputError
-from leuknb.robust import FOREIGN, Robust, RobustHead, Unlike, another_camera, camera_copy, foreign, mean_nearest, stretches
+from leuknb.backbones import Backbone
+from leuknb.preprocess import white_normalise
+from leuknb.lib.errors import InputError
+from leuknb.novelty import FOREIGN, NoveltyScore, foreign_images, mean_nearest, stretches
+from leuknb.preprocess import another_camera, camera_copy
+from leuknb.robust import Robust, RobustHead
 
 SMALL = dict(weights="random", size=64, precision="float32", device="cpu", progress=False)
 
@@ -143,48 +146,49 @@ def test_stretches_lie_within_classes():
 
 def test_unlike_is_a_share_of_held_out_rows():
     X, y = features(600, seed=1)
-    score = Unlike().fit(X[::2], y[::2]).score_samples
+    score = NoveltyScore().fit(X[::2], y[::2]).score_samples
     usual = score(X[1::2])
     assert 0.4 < usual.mean() < 0.6 and (usual > 0.99).mean() < 0.05
     assert (score(X[:5] + 40) == 1).all()
 
 
 def test_unlike_with_few_rows():
-    assert Unlike().fit(np.ones((3, 4)), ["a", "a", "b"]).score_samples(np.zeros((1, 4))).shape == (1,)
+    assert NoveltyScore().fit(np.ones((3, 4)), ["a", "a", "b"]).score_samples(np.zeros((1, 4))).shape == (1,)
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_foreign_pictures_stand_out(kind, images, tmp_path):
-    picture = foreign(kind, 1)
-    assert picture.shape == (224, 224, 3) and picture.dtype == np.uint8 and np.array_equal(picture, foreign(kind, 1))
+    picture = foreign_images(kind, 1)
+    assert picture.shape == (224, 224, 3) and picture.dtype == np.uint8 and np.array_equal(picture, foreign_images(kind, 1))
     paths, y = images
     for i in range(3):
-        Image.fromarray(foreign(kind, i, 64)).save(tmp_path / f"f{i}.png")
+        Image.fromarray(foreign_images(kind, i, 64)).save(tmp_path / f"f{i}.png")
     backbone = Robust(**SMALL).backbone()
-    warning = Unlike().fit(backbone.transform(paths[:30]), y[:30])
+    warning = NoveltyScore().fit(backbone.transform(paths[:30]), y[:30])
     own, strange = (warning.distance(backbone.transform(p)) for p in (paths[30:], [tmp_path / f"f{i}.png" for i in range(3)]))
     assert roc_auc_score([0] * 10 + [1] * 3, np.r_[own, strange]) > 0.8
 
 
 def test_an_unknown_kind_of_foreign_picture():
     with pytest.raises(InputError, match="choose from black frame"):
-        foreign("cat")
+        foreign_images("cat")
 
 
 def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
-    from leuknb.results import Run, pipeline, predict, reproduce, training
-    from leuknb.synth import make_smears
+    from leuknb.lib.runs import Run, pipeline, predict, training_features
+    from leuknb.results import reproduce
+    from leuknb.patients import make_smears
     smears = make_smears(tmp_path / "smears", images=48, patients=12, size=64, seed=1, progress=False)
     run = reproduce(smears, tmp_path / "run", backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "random"},
                     size=64, progress=False)
     held_out = run.predictions
     paths = run.catalogue[run.catalogue["variant"] == "original"].set_index("image")["path"]
-    Image.fromarray(foreign("noise")).save(tmp_path / "noise.png")
+    Image.fromarray(foreign_images("noise")).save(tmp_path / "noise.png")
     said = predict(run, [*paths[held_out["image"]], tmp_path / "noise.png"], progress=False)
     assert said.columns[-1] == "unlike" and said["unlike"].between(0, 1).all() and said["unlike"].iloc[-1] == 1
     assert (said["predicted"].iloc[:-1].to_numpy() == held_out["predicted"].to_numpy()).all()
     assert np.allclose(said.filter(like="p_").iloc[:-1], held_out.filter(like="p_"), atol=2e-6)
-    images, features = training(Run(run.path), "alexnet", "original")
+    images, features = training_features(Run(run.path), "alexnet", "original")
     assert len(images) == len(features) and np.allclose(pipeline(run, progress=False)[0].transform(paths[images]), features)
     with pytest.raises(InputError, match="brings its own preprocessing"):
         reproduce(smears, tmp_path / "other", backbones=("alexnet",), heads=("robust",), weights={"": "random"}, preprocess="white", progress=False)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from leuknb import segment as seg
-from leuknb.files import InputError
-from leuknb.segment import authors_mask, authors_segment, find_cells, segment, segment_folder, swapped_hsv
-from leuknb.synth import CLASSES, Cells, Patient, draw, smear
+from leuknb.lib.errors import InputError
+from leuknb.segment import HUE, SATURATION, authors_mask, authors_segment, find_cells, segment, segment_folder, swapped_hsv
+from leuknb.patients import smear
+from leuknb.synth import CLASSES, Cells, Patient, draw
 
 
 def dice(a, b):
@@ -36,7 +36,7 @@ def test_the_published_picture_is_value_saturation_hue():
     mask, picture = authors_mask(rgb), authors_segment(rgb)
     assert picture.dtype == np.uint8 and (picture[~mask] == 0).all()
     assert (picture[mask][:, 0] == rgb[mask].max(1)).all(), "value is the brightest channel"
-    assert picture[mask][:, 2].min() >= seg.HUE and picture[mask][:, 1].min() >= seg.SATURATION
+    assert picture[mask][:, 2].min() >= HUE and picture[mask][:, 1].min() >= SATURATION
     assert (rgb == smear(3, "Early", 96, stain_leak=1).image).all(), "the input is left alone"
 
 

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from leuknb import synth
-from leuknb.data import catalogue, split
-from leuknb.files import InputError, digest
-from leuknb.synth import CLASSES, SIGNATURES, Cells, Patient, draw, draw_patient, make_smears, smear
+from leuknb.data import catalogue
+from leuknb.splits import split
+from leuknb.lib.errors import InputError
+from leuknb.lib.files import digest
+from leuknb.patients import SIGNATURES, draw_patient, make_smears, smear
+from leuknb.synth import CLASSES, Cells, Patient, draw
 
 
 def content(folder):

@@ -1,4 +1,4 @@
-"""Write what nbs/measured says about the bundled AlexNet into its model card.
+"""Write what leuknb/assets/measured says about the bundled AlexNet into its model card.
 
     python tools/card.py
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from leuknb.files import write_json
+from leuknb.lib.files import write_json
 from leuknb.paper import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ SPLITS = {"paper": "paper", "group": "group", "blocks": "blocks, embargo 75"}
 
 def measured(weights):
     "Rows of AlexNet with these weights, by split, variant and head; numbers in per cent."
-    paths = [ROOT / f"nbs/measured/{weights}{more}-alexnet.csv" for more in ("", "-tuned")]
+    paths = [ROOT / f"leuknb/assets/measured/{weights}{more}-alexnet.csv" for more in ("", "-tuned")]
     table = pd.concat([pd.read_csv(p, keep_default_na=False) for p in paths if p.exists()])
     table = table[(table["backbone"] == "alexnet") & (table["weights"] == weights)].set_index(CELL)
     scores = ["accuracy", "accuracy_low", "accuracy_high", "benign"]

@@ -2,7 +2,7 @@
 
     python tools/measure.py DIR [--seeds 1,2,3,4,5] [--splits paper,group,blocks] [--weights random] [--colour]
 
-Each seed and split is a run of its own, so an interrupted measurement continues. Writes nbs/measured/WEIGHTS-BACKBONES.csv, a row
+Each seed and split is a run of its own, so an interrupted measurement continues. Writes leuknb/assets/measured/WEIGHTS-BACKBONES.csv, a row
 per split, weights, backbone, head and variant: mean over the seeds of accuracy and Benign recall, with the 95 % Wilson
 interval that one test set of that size allows, and the lowest and highest seed.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from leuknb.files import read_image
-from leuknb.heads import SVMHead
+from leuknb.lib.files import read_image
+from leuknb.svm import SVMHead
 from leuknb.metrics import wilson
 from leuknb.results import fit_cell, reproduce
 
@@ -87,7 +87,7 @@ def main():
     args = p.parse_args()
     rows, histograms, backbones = [], {}, args.backbones.split(",")
     name = Path(args.weights).stem + ("-on-tuned" if args.features == "fine-tuned" else "-tuned" if args.heads == "fine-tuned" else "")
-    path = ROOT / "nbs" / "measured" / f"{name}-{'-'.join(backbones)}.csv"
+    path = ROOT / "leuknb" / "assets" / "measured" / f"{name}-{'-'.join(backbones)}.csv"
     for seed in map(int, args.seeds.split(",")):
         for split in args.splits.split(","):
             out = Path(args.runs) / f"{name}-{split}-{seed}"

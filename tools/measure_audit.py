@@ -5,7 +5,7 @@
     python tools/measure_audit.py shifts DIR        audit-shifts.csv, audit-black.csv
     python tools/measure_audit.py oracle            audit-oracle.csv
 
-Each writes into nbs/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole picture at 448
+Each writes into leuknb/assets/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole picture at 448
 pixels. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
 """
 import argparse
@@ -15,15 +15,19 @@ from pathlib import Path
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 
-from leuknb import shortcuts as sc
+import leuknb.leakage as leakage
+from leuknb.shifts import SEVERITIES, shift_table
+from leuknb.shortcuts import ShortcutFeatures, shortcut_table, table_features
+from leuknb.lib import scoring
 from leuknb.backbones import Backbone
-from leuknb.data import catalogue, split
-from leuknb.files import atomic
-from leuknb.heads import SVMHead
-from leuknb.synth import make_smears
+from leuknb.data import catalogue
+from leuknb.splits import split
+from leuknb.lib.files import atomic
+from leuknb.svm import SVMHead
+from leuknb.patients import make_smears
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED, PIECES = ROOT / "nbs" / "measured", ROOT / "runs" / "audit"
+MEASURED, PIECES = ROOT / "leuknb" / "assets" / "measured", ROOT / "runs" / "audit"
 MODEL = "AlexNet + SVM"
 
 
@@ -48,49 +52,49 @@ def backbone(**options):
 
 def model_input(cat, variant="original"):
     "Rows, features and head of the model."
-    rows = sc.one_variant(cat, variant)
+    rows = scoring.one_variant(cat, variant)
     return rows, backbone().transform(rows["path"].tolist()), lambda: SVMHead(scale="standard", C=(10, 100), calibrate=False)
 
 
 def shortcuts(cat):
     "Every shortcut and the model, on three kinds of split."
-    features, (rows, inputs, make) = sc.table_features(cat), model_input(cat)
+    features, (rows, inputs, make) = table_features(cat), model_input(cat)
     tables = []
     for scheme in ("paper", "group", "blocks"):
         def table(scheme=scheme):
             parts = split(cat, scheme)
-            models = {MODEL: sc.held_out_marks(make, inputs, rows, parts)}
-            return sc.shortcut_table(cat, parts, models, features).assign(split=scheme)
+            models = {MODEL: scoring.score_rows(make, inputs, rows, parts)}
+            return shortcut_table(cat, parts, models, features).assign(split=scheme)
         tables.append(piece(f"shortcuts-{scheme}", table))
     save(pd.concat(tables), MEASURED / "audit-shortcuts.csv")
     parts = split(cat, "paper")
-    save(sc.leak_table(cat, parts, sc.leak_pairs(cat, parts)), MEASURED / "audit-leaks.csv")
-    save(sc.mask_table(sc.kept_shares(cat)), MEASURED / "audit-masks.csv")
+    save(leakage.leak_table(cat, parts, leakage.leak_pairs(cat, parts)), MEASURED / "audit-leaks.csv")
+    save(leakage.mask_table(leakage.kept_shares(cat)), MEASURED / "audit-masks.csv")
 
 
 def splits(cat):
     "Two shortcuts and the model under stricter and stricter splits."
-    features = sc.table_features(cat, ["colour histogram", "background colour"])
-    models = {n: (*f, sc.shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
-    found, _ = sc.scheme_splits(cat)
-    tables = [piece(f"splits-{n}", lambda n=n, m=m: sc.scheme_table(cat, {n: m}, found)) for n, m in models.items()]
+    features = table_features(cat, ["colour histogram", "background colour"])
+    models = {n: (*f, scoring.shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
+    found, _ = leakage.scheme_splits(cat)
+    tables = [piece(f"splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, found)) for n, m in models.items()]
     save(pd.concat(tables), MEASURED / "audit-splits.csv")
 
 
 def shifts(cat, images):
     "The model and a colour histogram, fitted on the paper's kind of split, under every shift."
-    rows = sc.one_variant(cat, "original")
-    train, test = next(sc.folds_of(rows, split(cat, "paper")))
+    rows = scoring.one_variant(cat, "original")
+    train, test = next(scoring.folds_of(rows, split(cat, "paper")))
     held, fitted = rows.iloc[test], {}
     held = held.sample(min(images, len(held)), random_state=0)
-    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", sc.ShortcutFeatures(), sc.shortcut_head())):
+    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", ShortcutFeatures(), scoring.shortcut_head())):
         last.fit(first.transform(rows["path"].tolist())[train], rows["label"].astype(str).to_numpy()[train])
         fitted[name] = make_pipeline(first, last)
-    tables = [piece(f"shifts-{s}-{images}", lambda s=s: sc.shift_table(fitted, held, strengths=(s,))) for s in sc.STRENGTHS]
+    tables = [piece(f"shifts-{s}-{images}", lambda s=s: shift_table(fitted, held, strengths=(s,))) for s in SEVERITIES]
     save(pd.concat(tables).drop_duplicates(["model", "family", "strength"]), MEASURED / "audit-shifts.csv")
     masked, inputs, _ = model_input(cat, "segmented")
     head = SVMHead(scale="standard", C=(10, 100)).fit(inputs[train], masked["label"].astype(str).to_numpy()[train])
-    save(sc.black_answers({f"{MODEL}, segmented": make_pipeline(backbone(), head)}), MEASURED / "audit-black.csv")
+    save(leakage.predict_black({f"{MODEL}, segmented": make_pipeline(backbone(), head)}), MEASURED / "audit-black.csv")
 
 
 def planted(seed, leak, bar):
@@ -99,9 +103,9 @@ def planted(seed, leak, bar):
         out = make_smears(Path(folder) / "smears", images=240, patients=24, stain_leak=leak, scale_bar=bar, seed=seed, duplicates=12,
                           progress=False)
         cat = catalogue(out / "catalogue.csv")
-        table = sc.shortcut_table(cat, split(cat, "group-kfold"), features=sc.table_features(cat, cache=False, progress=False), progress=False)
+        table = shortcut_table(cat, split(cat, "group-kfold"), features=table_features(cat, cache=False, progress=False), progress=False)
         flat = catalogue(out / "Original")
-        pairs = sc.leak_pairs(flat, split(flat, "kfold"))
+        pairs = leakage.leak_pairs(flat, split(flat, "kfold"))
         truth = pd.read_csv(out / "truth.csv", keep_default_na=False)
     copies = truth[truth["copy_of"] != ""][["image", "copy_of"]].itertuples(index=False)
     side = split(flat, "kfold").query("split == 'test'").set_index("image")["fold"]

@@ -3,7 +3,7 @@
     python tools/measure_compare.py DIR [--splits paper,group,blocks] [--seed 1]
 
 AlexNet trained on synthetic smears, four heads, original images; each split is a run of its own, so an interrupted measurement continues.
-Writes nbs/measured/compare-calibration.csv (as fitted, and with a temperature fitted out of fold), compare-screening.csv (Benign against
+Writes leuknb/assets/measured/compare-calibration.csv (as fitted, and with a temperature fitted out of fold), compare-screening.csv (Benign against
 malignant, at a sensitivity of 99 % chosen out of fold) and compare-tests.csv (pairs of heads, McNemar's test with Holm's correction).
 """
 import argparse
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from leuknb.compare import calibrate, calibration, compare_methods, screen, screening_curves
+from leuknb.calibration import calibrate, calibration, screen, screening_curves
+from leuknb.compare import compare_methods
 from leuknb.results import reproduce
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +47,7 @@ def main():
         for make, parts in tables.values():
             parts.append(make(run.predictions, groups=groups).assign(split=scheme, seed=args.seed))
     for name, (_, parts) in tables.items():
-        pd.concat(parts).round(6).to_csv(ROOT / "nbs" / "measured" / f"compare-{name}.csv", index=False, lineterminator="\n")
+        pd.concat(parts).round(6).to_csv(ROOT / "leuknb" / "assets" / "measured" / f"compare-{name}.csv", index=False, lineterminator="\n")
 
 
 if __name__ == "__main__":

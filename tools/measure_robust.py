@@ -2,7 +2,7 @@
 
     python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike,parts]
 
-Features are cached and the tables of each seed kept under --runs, so an interrupted measurement continues. Writes nbs/measured/robust-clean.csv
+Features are cached and the tables of each seed kept under --runs, so an interrupted measurement continues. Writes leuknb/assets/measured/robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-shifts.csv (accuracy by shift and strength; --images held-out
 images a seed), robust-blocks.csv (contiguous blocks, embargo 75) and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears);
 robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken away, exchanged or added, by group, by blocks and under the shifts of the last seed.
@@ -17,16 +17,19 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from leuknb.backbones import STEPS, Backbone
-from leuknb.compare import choose_threshold
-from leuknb.data import catalogue, split
-from leuknb.heads import SVMHead
+from leuknb.backbones import Backbone
+from leuknb.preprocess import STEPS
+from leuknb.calibration import choose_threshold
+from leuknb.data import catalogue
+from leuknb.splits import split
+from leuknb.svm import SVMHead
 from leuknb.metrics import wilson
-from leuknb.results import inner_groups, sides
-from leuknb.robust import FOREIGN, RobustHead, Robust, Unlike, foreign
+from leuknb.splits import inner_groups, train_test_rows
+from leuknb.novelty import FOREIGN, NoveltyScore, foreign_images
+from leuknb.robust import Robust, RobustHead
 from leuknb.segment import segment
-from leuknb.shortcuts import shift_table
-from leuknb.synth import make_smears
+from leuknb.shifts import shift_table
+from leuknb.patients import make_smears
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ["plain, SVM", "white, SVM", "white, LDA", "white + copies, LDA", "white + copies, SVM", "robust"]
@@ -77,7 +80,7 @@ def kept(path, make):
 def clean_and_shifts(recipe, X, plain, rows, seed, args):
     "One seed: by group with shifts, and the paper's split."
     def one(scheme):
-        train, test = sides(rows, split(rows, scheme, seed=seed), 0)
+        train, test = train_test_rows(rows, split(rows, scheme, seed=seed), 0)
         return fitted(recipe, X, plain, rows, train), test
 
     def clean():
@@ -103,7 +106,7 @@ def blocks(recipe, X, plain, rows):
     "Contiguous blocks of file order, embargo 75."
     parts, right, order = split(rows, "blocks", folds=5, embargo=75), [], []
     for fold in range(5):
-        train, test = sides(rows, parts, fold)
+        train, test = train_test_rows(rows, parts, fold)
         right.append(marks(fitted(recipe, X, plain, rows, train, blocks=5), X, plain, rows, test))
         order.append(test)
     pooled = {name: np.concatenate([r[name] for r in right]) for name in MODELS}
@@ -114,18 +117,18 @@ def unlike(recipe, X, rows, count=60):
     "AUROC of held-out smears (by blocks) against pictures that are no smears, and how often 0.99 is passed."
     y, parts = rows["label"].astype(str).to_numpy(), split(rows, "blocks", folds=5, embargo=75)
     backbone, scores, far = recipe.backbone(), {}, {}
-    train, _ = sides(rows, parts, 0)
-    warning = Unlike().fit(X[0][train], y[train])
+    train, _ = train_test_rows(rows, parts, 0)
+    warning = NoveltyScore().fit(X[0][train], y[train])
     group = split(rows, "group", seed=1)
-    tests = {"held-out smears, by group": sides(rows, group, 0), "held-out smears, by blocks": sides(rows, parts, 0)}
+    tests = {"held-out smears, by group": train_test_rows(rows, group, 0), "held-out smears, by blocks": train_test_rows(rows, parts, 0)}
     for name, (train, test) in tests.items():
-        own = Unlike().fit(X[0][train], y[train])
+        own = NoveltyScore().fit(X[0][train], y[train])
         scores[name], far[name] = own.score_samples(X[0][test]), own.distance(X[0][test])
     with tempfile.TemporaryDirectory() as folder:
         for kind in FOREIGN:
             paths = [Path(folder) / f"{kind}-{i}.png" for i in range(count)]
             for i, path in enumerate(paths):
-                Image.fromarray(foreign(kind, i)).save(path)
+                Image.fromarray(foreign_images(kind, i)).save(path)
             features = backbone.set_params(cache=False).transform(paths)
             scores[kind], far[kind] = warning.score_samples(features), warning.distance(features)
         other = make_smears(Path(folder) / "smears", images=count, seed=5, progress=False)
@@ -159,7 +162,7 @@ def held_out(make, X, rows, parts):
     p, order, folds = [], [], []
     blocks = 5 if parts["fold"].nunique() > 1 else None
     for fold in sorted(parts["fold"].unique()):
-        train, test = sides(rows, parts, fold)
+        train, test = train_test_rows(rows, parts, fold)
         y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
         head = make(X, train, y, groups)
         p.append(head.predict_proba(X[0][test]))
@@ -190,7 +193,7 @@ def parts_of(rows, seeds, args):
             p, order, folds, classes, head = found[name, key] = held_out(recipe_head, X, rows, cut[key])
             grade(name, key, classes[p.argmax(1)], order)
         models[name] = make_pipeline(recipe.backbone(), head)
-        last = sides(rows, cut[key], 0)[1]
+        last = train_test_rows(rows, cut[key], 0)[1]
         print(pd.concat(tables).to_string(), flush=True)
     for name, backbone in ADDED.items():
         X = [backbone.transform(paths)]
@@ -233,7 +236,7 @@ def main():
             tables[name].append(table)
     for name, parts in tables.items():
         if parts:
-            pd.concat(parts).to_csv(ROOT / "nbs" / "measured" / f"robust-{name}.csv", index=False, float_format="%.5f")
+            pd.concat(parts).to_csv(ROOT / "leuknb" / "assets" / "measured" / f"robust-{name}.csv", index=False, float_format="%.5f")
 
 
 if __name__ == "__main__":

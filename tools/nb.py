@@ -1,13 +1,12 @@
 """Keep notebooks, modules, outputs and README in step.
 
-    python tools/nb.py text 30_heads      nbs/30_heads.ipynb -> .nbtext/30_heads.py, to edit
-    python tools/nb.py build 30_heads     .nbtext/30_heads.py -> notebook, module, outputs, cleaned
-    python tools/nb.py run [30_heads ...] execute and clean (all, without a name)
+    python tools/nb.py text 30_knn        nbs/30_knn.ipynb -> .nbtext/30_knn.py, to edit (lib/runs for nbs/lib/runs.ipynb)
+    python tools/nb.py build 30_knn       .nbtext/30_knn.py -> notebook, module, outputs, cleaned
+    python tools/nb.py run [30_knn ...]   execute and clean (all, without a name)
     python tools/nb.py export             every module and the index
     python tools/nb.py readme             README.md from nbs/index.ipynb
-    python tools/nb.py check              is all of this up to date? (what CI asks)
+    python tools/nb.py check              is all of this up to date, and within the budgets? (what CI asks)
 """
-import ast
 import filecmp
 import json
 import re
@@ -17,6 +16,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import budgets
 
 ROOT = Path(__file__).resolve().parent.parent
 NBS, LIB, TEXT = ROOT / "nbs", ROOT / "leuknb", ROOT / ".nbtext"
@@ -29,23 +30,40 @@ def tool(name, *args, **kwargs):
 
 def notebooks(names=()):
     "The notebooks named, or all of them."
-    found = [NBS / f"{Path(n).stem}.ipynb" for n in names] or sorted(NBS.glob("*.ipynb"))
-    return [p for p in found if not p.name.startswith((".", "_"))]
+    paths = [NBS / f"{n.removeprefix('nbs/').removesuffix('.ipynb')}.ipynb" for n in names] or sorted(NBS.rglob("*.ipynb"))
+    return [p for p in paths if not any(part.startswith((".", "_")) for part in p.relative_to(NBS).parts)]
 
 
 def text(name):
     "Write a notebook as percent-format text."
-    TEXT.mkdir(exist_ok=True)
+    (TEXT / name).parent.mkdir(parents=True, exist_ok=True)
     tool("jupytext", "--to", "py:percent", NBS / f"{name}.ipynb", "-o", TEXT / f"{name}.py")
 
 
 def update(name):
     "Carry edited text back, keeping cell ids and outputs."
     nb = NBS / f"{name}.ipynb"
+    nb.parent.mkdir(parents=True, exist_ok=True)
     tool("jupytext", "--to", "ipynb", *(["--update"] if nb.exists() else []), "-o", nb, TEXT / f"{name}.py")
     content = json.loads(nb.read_text(encoding="utf-8"))
     content["metadata"] = {"kernelspec": {"display_name": "python3", "language": "python", "name": "python3"}}
+    for cell in content["cells"]:
+        fold(cell)
     nb.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def fold(cell):
+    "Fold what a student need not read at first: directives, imports, hidden and long exported cells; one click opens them."
+    if cell["cell_type"] != "code":
+        return
+    lines = [line for line in "".join(cell["source"]).splitlines() if line.strip()]
+    code = [line for line in lines if not line.startswith("#")]
+    imports = code and all(re.match(r"(from|import|    |\)|%config)", line) for line in code)
+    hidden = any(re.match(r"#\|\s*(default_exp|hide)", line) for line in lines)
+    long = any(re.match(r"#\|\s*export", line) for line in lines) and len(lines) > 15
+    cell["metadata"].pop("jupyter", None)
+    if hidden or imports or long:
+        cell["metadata"]["jupyter"] = {"source_hidden": True}
 
 
 def export(path=None):
@@ -66,15 +84,19 @@ def run(path):
     "Execute a notebook in place, then clean it."
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
     nb, start = nbformat.read(path, as_version=4), time.time()
-    NotebookClient(nb, timeout=600, store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+    try:
+        NotebookClient(nb, timeout=600, store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
+    except CellExecutionError as error:
+        sys.exit(f"{path.relative_to(NBS)}: {re.sub(chr(27) + r'[[][0-9;]*m', '', str(error))}")
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.metadata.pop("execution", None)
             cell.outputs = [without_address(o) for o in cell.outputs if o.get("name") != "stderr"]
     path.write_text(stable_ids(nbformat.writes(nb)) + "\n", encoding="utf-8")
     clean(path)
-    print(f"{path.name}: executed in {time.time() - start:.0f} s")
+    print(f"{path.relative_to(NBS)}: executed in {time.time() - start:.0f} s")
 
 
 def without_address(output):
@@ -121,42 +143,29 @@ def readme():
 
 
 def differences():
-    "Modules that differ from what the notebooks export."
+    "Modules that differ from what the notebooks export, and modules that no notebook exports."
     with tempfile.TemporaryDirectory() as tmp:
         copy = Path(tmp) / "leuknb"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".venv", ".git", "runs", "dist", "build"))
+        by_hand = {"__init__.py", "__main__.py", "lib/__init__.py"}
+        for path in (copy / "leuknb").rglob("*.py"):
+            if str(path.relative_to(copy / "leuknb")) not in by_hand:
+                path.unlink()
         subprocess.run([sys.executable, str(copy / "tools/nb.py"), "export"], check=True, cwd=copy)
-        names = {p.name for p in LIB.glob("*.py")} | {p.name for p in (copy / "leuknb").glob("*.py")}
-        same, _, _ = filecmp.cmpfiles(LIB, copy / "leuknb", names, shallow=False)
-        return [f"leuknb/{n}: differs from its notebook; run `python tools/nb.py export`" for n in sorted(names - set(same))]
-
-
-def shows_value(source):
-    "Does a lesson cell end on a value? A call may return None, and a semicolon hides the value."
-    if re.search(r"#\| *(export|exporti|exports|hide|eval: *false)", source) or source.rstrip().endswith(";"):
-        return False
-    lines = ("pass" if line.startswith(("%", "!")) else line for line in source.splitlines())
-    body = ast.parse("\n".join(lines)).body
-    return bool(body) and isinstance(body[-1], ast.Expr) and not isinstance(body[-1].value, (ast.Call, ast.Await))
-
-
-def is_placeholder(cell):
-    "Does a text cell hold a line of capitals alone, such as TODO?"
-    return cell["cell_type"] == "markdown" and re.search(r"^[A-Z][A-Z _]{3,}\W*$", "".join(cell["source"]), re.MULTILINE)
-
-
-def silent(code):
-    "Does a lesson lack outputs: below a cell that ends on a value, or in its whole last third?"
-    unshown = any(shows_value("".join(c["source"])) and not c["outputs"] for c in code)
-    return unshown or not any(c["outputs"] for c in code[-(len(code) // 3 or 1):])
+        ours, theirs = ({str(p.relative_to(base)) for p in base.rglob("*.py")} for base in (LIB, copy / "leuknb"))
+        _, different, _ = filecmp.cmpfiles(LIB, copy / "leuknb", ours & theirs, shallow=False)
+        stale = [f"leuknb/{n}: no notebook exports this module; remove it" for n in sorted(ours - theirs)]
+        return stale + [f"leuknb/{n}: differs from its notebook; run `python tools/nb.py export`" for n in sorted({*different, *theirs - ours})]
 
 
 def notebook_problems(path):
-    "What is wrong with a committed notebook: not clean, outputs missing, a placeholder, an error, a path of one machine."
+    "What is wrong with a committed notebook: not clean, not folded, outputs missing, a placeholder, an error, a path of one machine."
     raw = path.read_text(encoding="utf-8")
     cells = json.loads(raw)["cells"]
-    code = [c for c in cells if c["cell_type"] == "code"]
-    outputs = [o for c in code for o in c["outputs"]]
+    outputs = [o for c in cells if c["cell_type"] == "code" for o in c["outputs"]]
+    folded = json.loads(raw)["cells"]
+    for cell in folded:
+        fold(cell)
     with tempfile.TemporaryDirectory() as tmp:
         again = Path(tmp) / path.name
         shutil.copy(path, again)
@@ -164,24 +173,25 @@ def notebook_problems(path):
         unclean = again.read_text(encoding="utf-8").strip() != raw.strip()
     checks = [
         (unclean, "is not clean; run `nbdev_clean`"),
-        (silent(code), "lacks stored outputs; run `python tools/nb.py run`"),
-        (any(map(is_placeholder, cells)), "holds a placeholder, a line of capitals alone"),
+        (folded != cells, "has cells that are not folded; run `python tools/nb.py text` and `build`"),
+        (budgets.silent([c for c in cells if c["cell_type"] == "code"]), "lacks stored outputs; run `python tools/nb.py run`"),
+        (any(map(budgets.is_placeholder, cells)), "holds a placeholder, a line of capitals alone"),
         (re.search(r" at 0x[0-9a-f]+", json.dumps(outputs)), "names a place in memory in its outputs; run `python tools/nb.py run`"),
         (any(o["output_type"] == "error" for o in outputs), "holds an error in its stored outputs"),
         (re.search(r"/(home|root|Users|work|tmp)/\w", json.dumps(outputs)), "names a path of one machine in its outputs"),
     ]
-    return [f"nbs/{path.name}: {message}" for bad, message in checks if bad]
+    return [f"nbs/{path.relative_to(NBS)}: {message}" for bad, message in checks if bad]
 
 
 def check():
-    "List everything out of step; exit 1 if anything is."
-    found = notebooks()
-    problems = [p for path in found for p in notebook_problems(path)] + differences()
-    if not found:
+    "List everything out of step or over its budget; exit 1 if anything is."
+    paths = notebooks()
+    problems = [p for path in paths for p in notebook_problems(path)] + differences() + budgets.problems(ROOT)
+    if not paths:
         problems.append("nbs: no notebook found")
     if (ROOT / "README.md").read_text(encoding="utf-8") != readme_text():
         problems.append("README.md: differs from nbs/index.ipynb; run `python tools/nb.py readme`")
-    print("\n".join(problems) or f"{len(found)} notebooks, their modules and README.md are in step")
+    print("\n".join(problems) or f"{len(paths)} notebooks, their modules and README.md are in step and within their budgets")
     sys.exit(bool(problems))
 
 

@@ -133,7 +133,7 @@ def run_all(page):
 def real_run(tmp_path_factory):
     "A run of trained heads on an untrained network over synthetic smears: everything is there."
     from leuknb.results import reproduce
-    from leuknb.synth import make_smears
+    from leuknb.patients import make_smears
     folder = tmp_path_factory.mktemp("real")
     make_smears(folder / "smears", images=96, patients=16, stain_leak=0.3, seed=3, duplicates=6, progress=False)
     reproduce(folder / "smears", folder / "demo", backbones=("alexnet",), weights={"": "random"}, split="kfold", folds=3, progress=False)

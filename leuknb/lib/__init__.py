@@ -1,0 +1,1 @@
+"What serves the stages: files, caches, run folders, widgets."
