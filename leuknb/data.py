@@ -12,28 +12,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from .lib.errors import InputError, plural
-from .lib.files import examine, missing_reason, parallel_map
-from leuknb.lib.folders import (
-    CLASSES, VARIANTS, from_csv, from_folder, in_natural_order, name_images, natural, ordered_labels, read_rows,
-    write_rows,
-)
-from .twins import SIMILAR, blank_images, near_duplicate_groups
+from .lib.checks import remarks, usable_rows
+from .lib.csv_files import from_csv, read_rows, write_rows
+from .lib.datasets import CLASSES
+from .lib.errors import InputError, check_choice, plural
+from .lib.files import missing_reason
+from .lib.folders import Findings, from_folder, in_natural_order, name_images, natural, ordered_labels
+from .twins import SIMILAR, near_duplicate_groups
 
 # %% ../nbs/00_data.ipynb #11804b6b
 COLUMNS = ["image", "path", "label", "variant", "group", "sha256", "width", "height"]
-
-
-def _summary(cat):
-    images, groups = plural(cat["image"].nunique(), "image"), plural(cat["group"].nunique(), "group")
-    return f"{images} in {groups} ({plural(len(cat), 'file')})"
-
-
-def _counts(cat):
-    "Files of each class and variant, and groups of each class."
-    by_class = pd.DataFrame(cat).groupby("label", observed=True)
-    counts = by_class["variant"].value_counts().unstack(fill_value=0)
-    return counts.assign(groups=by_class["group"].nunique()).rename_axis(index=None, columns=None)
 
 
 class Catalogue(pd.DataFrame):
@@ -43,135 +31,78 @@ class Catalogue(pd.DataFrame):
     def _constructor(self):
         return Catalogue
 
-    def _tables(self):
-        "What to display: counts, and a short catalogue's rows; nothing for a selection of columns."
-        if len(self) == 0 or not set(COLUMNS) <= set(self.columns):
-            return []
-        rows = pd.DataFrame(self)[["image", "label", "variant", "group", "width", "height"]]
-        return [_counts(self), rows] if len(self) <= 12 else [_counts(self)]
-
-    def _notes(self):
-        return {kind: self.attrs[kind] for kind in ("problems", "warnings") if self.attrs.get(kind)}
-
     def __repr__(self):
-        if not (tables := self._tables()):
+        if not (tables := _tables(self)):
             return super().__repr__()
-        notes = [f"{kind}: {len(lines)}, such as {lines[0]}" for kind, lines in self._notes().items()]
+        notes = [f"{kind}: {len(lines)}, such as {lines[0]}" for kind, lines in _notes(self).items()]
         return "\n\n".join([_summary(self), *(t.to_string() for t in tables), *notes])
 
     def _repr_html_(self):
-        if not (tables := self._tables()):
+        if not (tables := _tables(self)):
             return super()._repr_html_()
         notes = [f"<details><summary>{len(lines)} {kind}</summary>{'<br>'.join(map(escape, lines))}</details>"
-                 for kind, lines in self._notes().items()]
+                 for kind, lines in _notes(self).items()]
         return "".join([f"<p>{_summary(self)}</p>", *(t.to_html() for t in tables), *notes])
 
+# %% ../nbs/00_data.ipynb #0b194b3a
+def _summary(cat):
+    images, groups = plural(cat["image"].nunique(), "image"), plural(cat["group"].nunique(), "group")
+    return f"{images} in {groups} ({plural(len(cat), 'file')})"
+
+
+def _tables(cat):
+    "Tables to display: counts, and a short catalogue's rows; none for a selection of columns."
+    if len(cat) == 0 or not set(COLUMNS) <= set(cat.columns):
+        return []
+    by_class = pd.DataFrame(cat).groupby("label", observed=True)
+    counts = by_class["variant"].value_counts().unstack(fill_value=0)
+    counts = counts.assign(groups=by_class["group"].nunique()).rename_axis(index=None, columns=None)
+    rows = pd.DataFrame(cat)[["image", "label", "variant", "group", "width", "height"]]
+    return [counts, rows] if len(cat) <= 12 else [counts]
+
+
+def _notes(cat):
+    return {kind: cat.attrs[kind] for kind in ("problems", "warnings") if cat.attrs.get(kind)}
+
 # %% ../nbs/00_data.ipynb #5a56e53e
-def _contradictions(table):
-    "Rows that are byte-identical under different labels, each with its reason."
-    seen = table[~blank_images(table)]
-    labels = seen.groupby("sha256")["label"].transform("nunique")
-    for _, same in seen[labels > 1].groupby("sha256", sort=False):
-        reason = f"one image under two labels ({', '.join(same['image'])}); keep the right one"
-        yield from ((row, reason) for row in same.index)
-
-
-def _shortages(table, labels):
-    "Classes, or if those suffice variants, that are too small to split: (rows, name, reason)."
-    images = table.drop_duplicates("image")["label"].value_counts().reindex(labels, fill_value=0)
-    for label, n in images[images < 2].items():
-        yield table["label"] == label, f"class {label}", f"{plural(n, 'usable image')}; a split needs 2 at least"
-    if (images >= 2).all():
-        counts = table.groupby("variant")["label"].value_counts().unstack(fill_value=0)
-        for variant, row in counts[(counts < 2).any(axis=1)].iterrows():
-            short = ", ".join(f"{n} of {label}" for label, n in row[row < 2].items())
-            reason = f"too few usable images ({short}); a split needs 2 of each class at least"
-            yield table["variant"] == variant, f"variant {variant}", reason
-
-# %% ../nbs/00_data.ipynb #f1e905ed
-def _remarks(table):
-    "What is worth knowing about a finished table, a line each."
-    images = table.drop_duplicates("image")
-    yield from _unpaired(table)
-    for group, part in images[images.groupby("group")["label"].transform("nunique") > 1].groupby("group"):
-        yield f"group {group} holds several classes: {', '.join(part['image'][:4])}"
-    if (table["patient"] != "").any():
-        yield from _about_patients(table)
-    elif len(images) >= 20:
-        group, n = next(images["group"].value_counts().items())
-        if n > len(images) / 4:
-            yield f"group {group} holds {n} of {len(images)} images, which look alike; raise `similar`?"
-
-
-def _unpaired(table):
-    "Images that only one of two variants has."
-    variants = table.groupby("image")["variant"].agg(set)
-    for one, other in (VARIANTS, VARIANTS[::-1]) if table["variant"].nunique() == 2 else ():
-        alone = variants.index[variants.map(lambda found: found == {one})]
-        if len(alone):
-            yield f"{plural(len(alone), f'{one} image')} without a {other} picture, such as {alone[0]}"
-
-
-def _about_patients(table):
-    "Patients that share pictures, and images without a patient."
-    patients = table[table["patient"] != ""].groupby("group")["patient"].unique()
-    for names in patients[patients.map(len) > 1]:
-        yield f"patients {' and '.join(sorted(names, key=natural))} share an image or near-identical ones; they count as one group"
-    known = (table["patient"] != "").groupby(table["image"]).any()
-    if not known.all():
-        yield f"{plural((~known).sum(), 'image')} without a patient, such as {known.index[~known][0]}"
-
-# %% ../nbs/00_data.ipynb #a2bf8162
-def _listing(root, problems, warned, variants=()):
-    "Rows (path, label, variant, patient, inner, whole) of whatever `root` is."
+def _list_images(root, findings, variants):
+    "Rows (path, label, variant, patient, inner, whole) of a folder or a CSV."
     try:
         if not os.path.exists(root):
             raise InputError(f"{root}: {missing_reason(root).replace('no such file', 'no such folder or file')}")
         if root.is_dir():
-            return from_folder(root, problems, warned, variants)
+            return from_folder(root, findings, variants)
         if root.suffix.lower() in (".csv", ".tsv", ".txt"):
-            return from_csv(root, problems, variants)
+            return from_csv(root, findings, variants)
     except PermissionError as error:
         raise InputError(f"{error.filename}: no permission to read it") from None
     packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-    mend = "unpack it first" if packed else "give a folder of class folders, or a CSV with the columns path,label"
-    raise InputError(f"{root}: is neither a folder nor a CSV; {mend}")
+    advice = "unpack it first" if packed else "give a folder of class folders, or a CSV with the columns path,label"
+    raise InputError(f"{root}: is neither a folder nor a CSV; {advice}")
 
-# %% ../nbs/00_data.ipynb #3c38c006
-def _arranged(rows, warned):
+
+def _requested(rows, variants):
+    "The rows of the requested variants; `InputError` if one is not there."
+    present = sorted({row["variant"] for row in rows})
+    for variant in variants if rows else ():
+        check_choice("variant", variant, present)
+    return [row for row in rows if not variants or row["variant"] in variants]
+
+# %% ../nbs/00_data.ipynb #80413284
+def _arranged(rows, findings):
     "Rows as a table in natural order, with labels and image names, and the labels in order."
     names = ordered_labels({row["label"] for row in rows})
     table = pd.DataFrame(rows, columns=["path", "label", "variant", "patient", "inner", "whole"])
     for (label, variant), written in table["label"].groupby([table["label"].map(names), table["variant"]]):
         if written.nunique() > 1:
-            warned.append((variant, f"{' and '.join(sorted(written.unique()))} are read as one class, {label}"))
+            spellings = " and ".join(sorted(written.unique()))
+            findings.warnings.append((variant, f"{spellings} are read as one class, {label}"))
     table["label"] = table["label"].map(names).astype(str)
     table["image"] = name_images(table)
     labels = list(dict.fromkeys(names.values()))
     return in_natural_order(table.sort_values("variant", kind="stable"), labels), labels
 
-# %% ../nbs/00_data.ipynb #053fe3b0
-def _usable(table, labels, min_size, problems, warned):
-    "The rows that can be used, examined; the others go to `problems`."
-    found = parallel_map(lambda path: examine(path, min_size), table["path"], "reading images")
-    facts = pd.DataFrame(found, index=table.index, columns=["problem", "sha256", "width", "height", "thumb", "odd"])
-    table = table.join(facts)
-    bad = table["problem"].notna()
-    problems += zip(table["path"][bad], table["problem"][bad])
-    for path, kind in table.loc[table["odd"].notna(), ["path", "odd"]].itertuples(index=False):
-        warned.append((path, f"is a {kind} picture by its content; rename it"))
-    table = table[~bad]
-    clash = dict(_contradictions(table))
-    problems += [(table["path"][row], reason) for row, reason in clash.items()]
-    table = table.drop(index=list(clash))
-    for _ in range(2):  # a class that falls away may leave a variant short, and the other way round
-        for rows, name, reason in list(_shortages(table, labels)):
-            problems.append((name, reason))
-            table = table[~rows.reindex(table.index)]
-            labels = [label for label in labels if f"class {label}" != name]
-    return table.reset_index(drop=True), labels
-
-# %% ../nbs/00_data.ipynb #f41de208
+# %% ../nbs/00_data.ipynb #568af640
 def catalogue(
     root: str | Path,  # Kaggle layout, folder of class folders, or CSV (path,label[,patient][,variant])
     on_bad: str = "error",  # "error": refuse if there is any problem; "skip": leave those files out and list them
@@ -180,55 +111,41 @@ def catalogue(
     variants: tuple = (),  # read these alone; empty: all
 ) -> Catalogue:  # a row a file; `attrs["problems"]` and `attrs["warnings"]` are lists of lines
     "Find, check and group every image; `InputError` lists all problems at once."
-    if on_bad not in ("error", "skip"):
-        raise InputError(f"on_bad={on_bad!r}: choose error or skip")
+    check_choice("on_bad", on_bad, ["error", "skip"])
     if not str(root):
         raise InputError("no folder is named; . is the current one")
-    root, problems, warned = Path(os.path.expanduser(root)), [], []
-    rows = _chosen(_listing(root, problems, warned, variants), variants)
-    if not rows and not problems:
+    root, findings = Path(os.path.expanduser(root)), Findings()
+    rows = _requested(_list_images(root, findings, variants), variants)
+    if not rows and not findings.problems:
         raise InputError(f"{root}: no images found in class folders; expected <class>/<image>, "
                          "Original/<class>/<image>, or a CSV with the columns path,label")
-    table, labels = _arranged(rows, warned)
-    if len(labels) == 1 and not problems:
-        raise InputError(f"{root}: only one class found ({labels[0]}); two or more are needed")
-    table, labels = _usable(table, labels, min_size, problems, warned)
-    if problems and (on_bad == "error" or len(labels) < 2):
-        raise _refusal(root, problems)
-    return _finished(root, table, labels, similar, problems, warned)
+    table, labels = _arranged(rows, findings)
+    if len(labels) == 1 and not findings.problems:
+        raise InputError(f"{root}: only one class found ({labels[0]}); at least two are needed")
+    table, labels = usable_rows(table, labels, min_size, findings)
+    if findings.problems and (on_bad == "error" or len(labels) < 2):
+        lines = "\n  ".join(_lines(root, findings.problems))
+        raise InputError(f"{root}: {plural(len(findings.problems), 'problem')}, nothing was done:\n  {lines}\n"
+                         'Fix or remove them, or go on without them: on_bad="skip"')
+    return _finished(root, table, labels, similar, findings)
 
-
-def _chosen(rows, variants):
-    "The rows of these variants; `InputError` if one is not there."
-    present = sorted({row["variant"] for row in rows})
-    if absent := [variant for variant in variants if variant not in present and rows]:
-        raise InputError(f"variant {absent[0]!r} is not there; choose from {', '.join(present)}")
-    return [row for row in rows if not variants or row["variant"] in variants]
-
-
-def _lines(root, found):
-    "Findings as text, with paths below the root shortened."
-    base = root if root.is_dir() else root.parent
-    inside = lambda where: isinstance(where, Path) and where.is_relative_to(base)
-    return [f"{where.relative_to(base) if inside(where) else where}: {reason}" for where, reason in found]
-
-
-def _refusal(root, problems):
-    "The one error that tells all problems."
-    lines = "\n  ".join(_lines(root, problems))
-    return InputError(f"{root}: {plural(len(problems), 'problem')}, nothing was done:\n  {lines}\n"
-                      'Mend or remove them, or go on without them: on_bad="skip" (command line: --on-bad skip)')
-
-
-def _finished(root, table, labels, similar, problems, warned):
+# %% ../nbs/00_data.ipynb #e70173ac
+def _finished(root, table, labels, similar, findings):
     "Usable rows as a catalogue: grouped, with ordered labels and absolute paths."
     table["group"] = near_duplicate_groups(table, similar)
-    remarks = _lines(root, warned) + list(_remarks(table))
+    warnings = _lines(root, findings.warnings) + remarks(table)
     table["path"] = [os.path.abspath(path) for path in table["path"]]
     kinds = {"label": pd.CategoricalDtype(labels, ordered=True), "width": int, "height": int}
     cat = Catalogue(table[COLUMNS]).astype(kinds)
-    cat.attrs = {"problems": _lines(root, problems), "warnings": remarks}
+    cat.attrs = {"problems": _lines(root, findings.problems), "warnings": warnings}
     return cat
+
+
+def _lines(root, pairs):
+    "Findings as text, with paths below the root shortened."
+    base = root if root.is_dir() else root.parent
+    inside = lambda place: isinstance(place, Path) and place.is_relative_to(base)
+    return [f"{place.relative_to(base) if inside(place) else place}: {reason}" for place, reason in pairs]
 
 # %% ../nbs/00_data.ipynb #f89b96cb
 def save_catalogue(

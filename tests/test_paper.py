@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from leuknb import paper
+from leuknb.lib.claims import CHECKS, by_the_words
+from leuknb.lib.published import paper_data
 from leuknb.metrics import per_class, summary
-from leuknb.paper import CHECKS, audit, compare_published, plot_published, published, published_all
+from leuknb.paper import Audit, audit, compare_published, plot_published, published, published_all
 
 ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV"]
 
 
 @pytest.fixture
 def data():
-    return copy.deepcopy(paper._packaged())
+    return copy.deepcopy(paper_data())
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +87,8 @@ def test_findings(findings):
     assert (numbers["resilient"]["rank"], numbers["resilient"]["errors"]) == (2, (9, 42))
     percents = {t: [round(100 * v, 2) for v in numbers["accuracies"][t]] for t in ("I", "IX", "III", "XII")}
     assert percents == {"I": [99.08, 98.26, 99.51], "IX": [97.34, 96.13, 98.18], "III": [97.23, 96.0, 98.09], "XII": [91.7, 89.8, 93.27]}
-    unsure = {b if a == "I" else a: (p, p_holm) for a, b, p, p_holm in numbers["best"]["unsure"]}
-    assert set(unsure) == {"III", "IX"} and all(p < 0.05 < p_holm for p, p_holm in unsure.values())
+    unclear = {b if a == "I" else a: (p, p_holm) for a, b, p, p_holm in numbers["best"]["unclear"]}
+    assert set(unclear) == {"III", "IX"} and all(p < 0.05 < p_holm for p, p_holm in unclear.values())
     assert found["verdict"].value_counts().to_dict() == {"fails": 15, "not stated": 11, "holds": 5, "partly": 3, "no data": 2}
 
 
@@ -117,7 +118,7 @@ def extra(**changes):
 def worded(data):
     "Change: tables printed from the prose definitions."
     for cell in data["cells"]:
-        values = paper._by_the_words(np.array(cell["confusion"]))
+        values = by_the_words(np.array(cell["confusion"]))
         cell["metrics"] = [[f"{100 * v:.2f}%" for v in row] for row in values]
 
 
@@ -218,7 +219,7 @@ def test_comparison_of_published_cells():
 def test_the_audit_shows_itself():
     html = audit()._repr_html_()
     assert "812 of 812" in html and "numbers" not in html.split("</thead>")[0]
-    assert isinstance(audit().iloc[:2], paper.Audit) and "<table" in audit()[["finding"]]._repr_html_()
+    assert isinstance(audit().iloc[:2], Audit) and "<table" in audit()[["finding"]]._repr_html_()
 
 
 def test_figure_of_all_matrices():

@@ -89,7 +89,7 @@ def run(path):
     try:
         NotebookClient(nb, timeout=600, store_widget_state=False, resources={"metadata": {"path": str(path.parent)}}).execute()
     except CellExecutionError as error:
-        sys.exit(f"{path.relative_to(NBS)}: {re.sub(chr(27) + r'[[][0-9;]*m', '', str(error))}")
+        sys.exit(f"{path.relative_to(NBS)}: " + re.sub("\x1b\\[[0-9;]*m", "", str(error)))
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.metadata.pop("execution", None)

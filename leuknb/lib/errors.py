@@ -42,7 +42,8 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         least = "" if low == float("-inf") else f" of at least {low:g}"
         most = "" if high == float("inf") else f"{' and' if least else ' of'} at most {high:,g}"
-        raise InputError(f"{name}={value!r}: give a {'whole ' if whole else ''}number{least}{most}{' or None' if none else ''}")
+        number = "whole number" if whole else "number"
+        raise InputError(f"{name}={value!r}: give a {number}{least}{most}{', or None' if none else ''}")
     return value
 
 # %% ../../nbs/lib/errors.ipynb #eafe1073
@@ -52,3 +53,21 @@ def plural(
 ) -> str:  # such as "1 image", "1,200 images"
     "A count with its noun."
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+# %% ../../nbs/lib/errors.ipynb #a4a50a69
+def mistakes(
+    calls: dict,  # what went wrong -> a function that makes the mistake
+):  # a styled table: the mistake, and the message that answers it
+    "Show the message of each mistake; `AssertionError` where there is none."
+    import pandas as pd
+    messages = {}
+    for name, call in calls.items():
+        try:
+            call()
+        except InputError as error:
+            messages[name] = str(error)
+        else:
+            raise AssertionError(f"{name}: no message")
+    table = pd.DataFrame({"message": messages}).rename_axis("mistake")
+    left = [{"selector": "th, td", "props": "text-align: left; white-space: pre-wrap"}]
+    return table.style.set_uuid("mistakes").set_table_styles(left)

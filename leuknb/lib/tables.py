@@ -51,7 +51,7 @@ def whole_percent(p: float) -> str:
     return "> 99.9 %" if 0.9995 <= p < 1 else f"{100 * p:.1f} %" if p > 0.99 else f"{100 * p:.0f} %"
 
 # %% ../../nbs/lib/tables.ipynb #18de107d
-NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "vgg19": "VGG19", "svm": "SVM", "knn": "KNN", "lda": "LDA", "softmax": "softmax"}
+NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "vgg19": "VGG19", "svm": "SVM", "knn": "KNN", "lda": "LDA"}
 OVER_PATHS = ("fine-tuned", "robust")  # heads that are fitted on images, not on features
 
 
@@ -126,8 +126,8 @@ class Intervals(pd.DataFrame):
         return shown
 
     def _repr_html_(self):
-        note = "Values with intervals are percents, or points of difference; kappa, MCC, Brier score and log loss are as they are."
-        note += " For research and teaching, not for diagnosis."
+        note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, Brier score and log loss"
+        note += " are coefficients. For research and teaching, not for diagnosis."
         return f"{self.folded().to_html(float_format='{:.3g}'.format)}<p><small>{note}</small></p>"
 
 # %% ../../nbs/lib/tables.ipynb #4c764741
@@ -135,7 +135,7 @@ class Scores(Intervals):
     "A long table with columns `class, metric, value, low, high` that shows itself wide."
 
     def wide(self) -> pd.DataFrame:
-        "Strings with intervals: the six metrics of each class, or, of several models, the overall metrics and recalls of each."
+        "Strings with intervals: six metrics of each class, or, of several models, their overall metrics and recalls."
         shown = self.folded().rename(columns={"value": "text"})
         overall, model = shown["class"] == "overall", [c for c in ("backbone", "head", "variant") if c in shown]
         if not model:
@@ -156,7 +156,8 @@ class Scores(Intervals):
             return super()._repr_html_()
         head = "" if "backbone" in self else f"<p>Overall: {self.headline()}</p>"
         share = self.attrs.get("confidence", 0.95)
-        note = f"Percent (kappa and mcc as they are) with {100 * share:g} % intervals. For research and teaching, not for diagnosis."
+        note = f"Percent (kappa and mcc are coefficients) with {100 * share:g} % intervals."
+        note += " For research and teaching, not for diagnosis."
         return f"{self.wide().to_html()}{head}<p><small>{note}</small></p>"
 
 

@@ -1,11 +1,4 @@
-// The gallery: one page of thumbnails as a list box. Everything from the data is set as text, never as HTML.
-
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
+// The gallery: one page of thumbnails as a list box.
 
 function card(item, bytes, urls) {
   const option = make("div", "lk-card");
@@ -24,9 +17,9 @@ function card(item, bytes, urls) {
   frame.appendChild(make("span", "lk-badge", item.badge)).title = item.badge_title;
   if (item.chip) frame.appendChild(make("span", "lk-badge lk-true", item.chip));
   if (item.flagged) frame.appendChild(make("span", "lk-flag", "⚑"));
-  const line = option.appendChild(make("div", "lk-call"));
-  const call = line.appendChild(make("span", item.wrong ? "lk-wrong" : "lk-right", item.wrong ? "✗ " : "✓ "));
-  call.appendChild(make("bdi", "", item.called));
+  const line = option.appendChild(make("div", "lk-prediction"));
+  const predicted = line.appendChild(make("span", item.wrong ? "lk-wrong" : "lk-right", item.wrong ? "✗ " : "✓ "));
+  predicted.appendChild(make("bdi", "", item.predicted));
   line.appendChild(make("span", "lk-number", item.confidence));
   option.appendChild(make("div", "lk-name")).appendChild(make("bdi", "", item.name));
   if (item.label) option.appendChild(make("div", "lk-name lk-label", `✎ ${item.label}`));

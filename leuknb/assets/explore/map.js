@@ -2,13 +2,6 @@
 
 const SHAPES = ["circle", "square", "triangle", "diamond", "plus", "cross", "down", "bar"];
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
 function trace(pen, shape, x, y, r) {
   const polygon = (points) => points.forEach(([dx, dy], i) => pen[i ? "lineTo" : "moveTo"](x + dx * r, y + dy * r));
   pen.beginPath();

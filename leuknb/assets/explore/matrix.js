@@ -1,12 +1,5 @@
 // A confusion matrix as a table of buttons: rows are the true class.
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
 function render({ model, el }) {
   el.classList.add("lk-matrix");
   const cell = (i, j, count, total, classes) => {
@@ -16,7 +9,7 @@ function render({ model, el }) {
     button.appendChild(make("strong", "", count.toLocaleString("en")));
     button.appendChild(make("small", "", `${i === j ? "✓" : count ? "✗" : ""} ${(100 * share).toFixed(1)} %`));
     button.style.setProperty("--share", `${Math.round(8 + 47 * Math.sqrt(share))}%`);
-    button.setAttribute("aria-label", `${count} images: true ${classes[i]}, called ${classes[j]}; show them`);
+    button.setAttribute("aria-label", `${count} images: true ${classes[i]}, predicted ${classes[j]}; show them`);
     button.setAttribute("aria-pressed", `${i},${j}` === `${model.get("chosen")}`);
     button.disabled = !count;
     button.onclick = () => model.send({ cell: [i, j] });
@@ -28,7 +21,7 @@ function render({ model, el }) {
     const table = make("table");
     table.appendChild(make("caption", "", model.get("title")));
     const top = table.appendChild(make("thead")).appendChild(make("tr"));
-    top.appendChild(make("th", "lk-corner", "true ↓   called →"));
+    top.appendChild(make("th", "lk-corner", "true ↓   predicted →"));
     [...classes, "images"].forEach((c) => {
       const head = top.appendChild(make("th"));
       head.scope = "col";

@@ -1,12 +1,5 @@
 // One image beside its twin, with an attribution map laid over it.
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
 function render({ model, el }) {
   let urls = [];
   el.classList.add("lk-viewer");
@@ -26,12 +19,12 @@ function render({ model, el }) {
     urls.push(url);
     return url;
   };
-  const figure = (picture, bytes, overlay) => {
-    const node = make("figure", "lk-picture");
+  const figure = (shown, bytes, overlay) => {
+    const node = make("figure", "lk-image");
     const frame = node.appendChild(make("div", "lk-frame"));
     if (bytes && bytes.byteLength) {
       const image = frame.appendChild(make("img"));
-      image.alt = picture.alt;
+      image.alt = shown.alt;
       image.onload = () => (frame.style.aspectRatio = `${image.naturalWidth} / ${image.naturalHeight}`);
       image.src = source(bytes, "image/jpeg");
       if (overlay && overlay.byteLength) {
@@ -42,9 +35,9 @@ function render({ model, el }) {
         Object.assign(map.style, { left: `${left}%`, top: `${top}%`, width: `${width}%`, height: `${height}%` });
       }
     } else {
-      frame.appendChild(make("span", "lk-missing", picture.missing));
+      frame.appendChild(make("span", "lk-missing", shown.missing));
     }
-    node.appendChild(make("figcaption", "", picture.caption));
+    node.appendChild(make("figcaption", "", shown.caption));
     return node;
   };
   const shade = () => {
@@ -57,10 +50,10 @@ function render({ model, el }) {
     urls.forEach(URL.revokeObjectURL);
     urls = [];
     const blobs = model.get("blobs"), on = model.get("overlay_index");
-    pair.replaceChildren(...model.get("pictures").map((p, i) => figure(p, blobs[i], i === on && model.get("overlay"))));
+    pair.replaceChildren(...model.get("images").map((p, i) => figure(p, blobs[i], i === on && model.get("overlay"))));
     const there = on >= 0 && model.get("overlay").byteLength > 0;
     label.hidden = !there;
-    bar.hidden = !model.get("pictures").length;
+    bar.hidden = !model.get("images").length;
     note.textContent = model.get("note");
     shade();
   };

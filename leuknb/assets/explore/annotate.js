@@ -1,15 +1,8 @@
 // Flag, corrected label and note. Every change is sent with the name of the image that it was made for, and with a number that grows.
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
 function render({ model, el }) {
-  el.classList.add("lk-judge");
-  const row = el.appendChild(make("div", "lk-judge-row"));
+  el.classList.add("lk-annotate");
+  const row = el.appendChild(make("div", "lk-annotate-row"));
   const button = (text, title, onclick) => Object.assign(row.appendChild(make("button", "lk-button", text)), { title, onclick });
   const box = Math.random();
   let number = 0;
@@ -22,7 +15,7 @@ function render({ model, el }) {
   const named = row.appendChild(make("label", "", "Label "));
   const label = named.appendChild(make("select"));
   label.onchange = () => send({ label: label.value });
-  button("Undo", "Take the last judgement back", () => model.send({ do: "undo" }));
+  button("Undo", "Take the last annotation back", () => model.send({ do: "undo" }));
   button("Export labels", "Write a CSV with the corrected labels, to run again", () => model.send({ do: "export" }));
   const noted = el.appendChild(make("label", "", "Note"));
   const note = noted.appendChild(make("textarea"));
