@@ -1,11 +1,11 @@
-# make setup | demo | test | lab | bench | test-browser
+# make setup | demo | test | test-long | test-browser | lab | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export UV_PYTHON := $(BIN)/python
 
-.PHONY: setup demo test test-browser lab bench clean constraints
+.PHONY: setup demo test test-long test-browser lab bench clean constraints
 
 setup: $(READY)
 
@@ -22,11 +22,14 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python tools/test.py
 
+test-long: $(READY)
+	$(BIN)/python -m pytest -q tests --ignore tests/browser --long
+
 test-browser: $(READY)
 	$(BIN)/python -m pytest -q tests/browser
 
 lab: $(READY)
-	$(BIN)/jupyter lab nbs/00_data.ipynb
+	$(BIN)/jupyter lab nbs/000_tour.ipynb
 
 bench: $(READY)
 	$(BIN)/python tools/bench.py $(DATA)

@@ -1,7 +1,7 @@
-"""How well the authors' masks are reproduced, and how large the cells are that the mended method finds.
+"""How well the authors' masks are reproduced, and how large the cells are that the corrected method finds.
 
     python bench/bench_segment.py --data DIR [--images N]    N images a class (default: all); DIR holds Original/ and Segmented/
-    python bench/bench_segment.py                            on synthetic smears, where the truth is known
+    python bench/bench_segment.py                            on generated smears, whose truth is recorded
 """
 import argparse
 import time
@@ -22,7 +22,7 @@ def overlap(a, b):
 
 
 def published(folder, n):
-    "A row a class of the public set."
+    "One row per class of the public set."
     rows = []
     for home in sorted(p for p in (folder / "Original").iterdir() if p.is_dir()):
         paths = sorted(home.glob("*.jpg"))
@@ -35,15 +35,14 @@ def published(folder, n):
             ious.append(overlap(mask, theirs)), shares.append(theirs.mean()), kept.append(mask.mean()), covers.append((labels > 0).mean())
             areas += np.bincount(labels.ravel())[1:].tolist()
         rows.append({"class": home.name, "images": len(paths), "median IoU": np.median(ious), "published share %": 100 * np.median(shares),
-                     "rebuilt share %": 100 * np.median(kept), "mended share %": 100 * np.median(covers), "mended cell area, pixels": np.median(areas),
+                     "rebuilt share %": 100 * np.median(kept), "corrected share %": 100 * np.median(covers), "corrected cell area, pixels": np.median(areas),
                      "images without a cell": sum(c == 0 for c in covers)})
     return pd.DataFrame(rows).set_index("class").round(2)
 
 
 def synthetic(n):
-    "A row a class of synthetic smears, half of them stained at random, half as their class is."
-    from leuknb.patients import smear
-    from leuknb.synth import CLASSES
+    "One row per class of generated smears, half of them stained at random, half as their class is."
+    from leuknb.patients import CLASSES, smear
     dice = lambda a, b: 2 * (a & b).sum() / max(a.sum() + b.sum(), 1)
     rows = []
     for label in CLASSES:
@@ -53,7 +52,7 @@ def synthetic(n):
         each = (time.process_time() - begin) / n
         scores = [dice(f, s.mask > 0) for f, s in zip(found, drawn)]
         old = [dice(authors_mask(s.image), s.mask > 0) for s in drawn]
-        rows.append({"class": label, "images": n, "Dice authors": np.median(old), "Dice mended": np.median(scores),
+        rows.append({"class": label, "images": n, "Dice authors": np.median(old), "Dice corrected": np.median(scores),
                      "5th percentile": np.percentile(scores, 5), "images/s and core": 1 / each})
     return pd.DataFrame(rows).set_index("class").round(2)
 

@@ -27,17 +27,18 @@ def seconds(work, n):
 
 
 def one_by_one(seed, size):
-    "The obvious alternative: each cell drawn on its own, and added to the picture."
+    "The obvious alternative: each cell is drawn on its own and added to the image."
     patient, rng = patients.draw_patient([seed, 1], "Early"), np.random.default_rng(seed)
-    pixel = size / synth.FIELD
-    place, one = synth._nucleated(rng, patient, size, pixel)
-    red_place, radius = synth._red_cells(rng, patient.red, size, pixel)
-    reach = np.concatenate([one["radius"], radius])
-    place, red_place = np.split(synth._settle(np.concatenate([place, red_place]), reach), [len(place)])
-    haem = sum(synth._draw_red(rng, red_place[k:k + 1], radius[k:k + 1], patient.red, size) for k in range(len(radius)))
-    single = [synth._draw_cells(rng, place[k:k + 1], {name: column[k:k + 1] for name, column in one.items()}) for k in range(len(place))]
-    amounts, _, _ = synth._lay(size, [[parts[0] for parts in patch] for patch in zip(*single)], range(1, len(place) + 1), haem)
-    return synth._photograph(rng, amounts, patient.stain, patient.camera, pixel)
+    scale = size / synth.FIELD
+    centres, table = synth.place_cells(rng, patient, size, scale)
+    red_centres, radius = synth.place_red_cells(rng, patient.red, size, scale)
+    reach = np.concatenate([table["radius"], radius])
+    centres, red_centres = np.split(synth.push_apart(np.concatenate([centres, red_centres]), reach), [len(centres)])
+    cell = lambda k: {name: column[k:k + 1] for name, column in table.items()}
+    haemoglobin = sum(synth.paint_red_cells(rng, red_centres[k:k + 1], radius[k:k + 1], patient.red, size) for k in range(len(radius)))
+    patches = [synth.paint_cells(rng, centres[k:k + 1], cell(k)) for k in range(len(centres))]
+    amounts, _, _ = synth.lay_cells(size, [[parts[0] for parts in patch] for patch in zip(*patches)], range(1, len(centres) + 1), haemoglobin)
+    return synth.photograph(rng, amounts, patient.stain, patient.camera, scale)
 
 
 def files(size, n=24):
@@ -66,12 +67,12 @@ def features(**settings):
         out = patients.make_smears(Path(folder) / "smears", progress=False, **settings)
         truth = pd.read_csv(out / "truth.csv")
         paths = [out / "Original" / f"{name}.jpg" for name in truth["image"]]
-        pictures = [np.asarray(read_image(p), dtype=float) for p in paths]
+        images = [np.asarray(read_image(p), dtype=float) for p in paths]
         alexnet = dict(name="alexnet", size=224, cache=False, progress=False)
         return truth, {
             "untrained AlexNet": Backbone(weights="random", **alexnet).fit_transform(paths),
             "AlexNet, synth": Backbone(weights="synth", **alexnet).fit_transform(paths),
-            "colour": np.array([np.r_[p.mean((0, 1)), p.std((0, 1))] for p in pictures]), "true cells": truth[synth.PER_CELL].fillna(0).to_numpy(),
+            "colour": np.array([np.r_[p.mean((0, 1)), p.std((0, 1))] for p in images]), "true cells": truth[synth.PER_CELL].fillna(0).to_numpy(),
         }
 
 
@@ -86,9 +87,9 @@ def difficulty(leaks=(0.0, 0.1, 0.25, 0.5, 1.0), seeds=(0, 1)):
     for leak, seed in itertools.product(leaks, seeds):
         truth, tables = features(stain_leak=leak, seed=seed)
         y, by = truth["label"], truth["patient"]
-        sides = {"by image": list(StratifiedKFold(**settings).split(y, y)), "by patient": list(StratifiedGroupKFold(**settings).split(y, y, by))}
+        folds = {"by image": list(StratifiedKFold(**settings).split(y, y)), "by patient": list(StratifiedGroupKFold(**settings).split(y, y, by))}
         rows += [{"stain_leak": leak, "features": name, "split": split, "accuracy": 100 * cross_val_score(svm, X, y, cv=cv).mean()}
-                 for name, X in tables.items() for split, cv in sides.items()]
+                 for name, X in tables.items() for split, cv in folds.items()]
     return pd.DataFrame(rows).pivot_table("accuracy", "stain_leak", ["features", "split"]).round(0).astype(int)
 
 

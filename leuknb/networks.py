@@ -45,7 +45,8 @@ def build_network(
 ) -> nn.Module:  # in eval mode
     "Build an architecture: AlexNet and the VGGs without values (on the meta device), others with random ones."
     check_network(name)
-    extra = {"transform_input": True} if name in ("googlenet", "inception_v3") else {}  # torchvision sets it with weights
+    own_input = name in ("googlenet", "inception_v3")  # torchvision sets this with their weights
+    extra = {"transform_input": True} if own_input else {}
     with warnings.catch_warnings(), torch.device("meta" if is_plain(name) else "cpu"):
         warnings.simplefilter("ignore")
         return models.get_model(name, weights=None, num_classes=num_classes, **extra).eval()
@@ -345,7 +346,8 @@ def load_network(
 def _not_in_file(net, file):
     "Parameters of the last layers that a file lacks, or has for another number of classes."
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
-    last = {list(shapes)[-1].rsplit(".", 1)[0], "aux1.fc2", "aux2.fc2", "AuxLogits.fc"}  # GoogLeNet, Inception: several ends
+    more_ends = {"aux1.fc2", "aux2.fc2", "AuxLogits.fc"}  # of GoogLeNet and Inception
+    last = {list(shapes)[-1].rsplit(".", 1)[0]} | more_ends
     linear = {f"{path}.{kind}" for path, module in net.named_modules() if isinstance(module, nn.Linear)
               for kind in ("weight", "bias")}
     return tuple(key for key in shapes if (key in linear and key not in file.shapes)

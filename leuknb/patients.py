@@ -156,7 +156,6 @@ def check_request(out, images, patients, stain_leak, size, scale_bar, duplicates
     "Raise `InputError` for settings that no folder of smears can have."
     check_seed(seed)
     check_number("patients", patients, 4, whole=True)  # one for each class
-    check_number("images", images, whole=True)
     if images < 2 * patients:
         raise InputError(f"images={images}: too few for {patients} patients; give at least {2 * patients}")
     check_number("stain_leak", stain_leak, 0, 1)
@@ -214,6 +213,7 @@ def make_smears(
     progress: bool = True,
 ) -> Path:
     "Write smears in the layout of the public set, with the truth; `InputError` for impossible settings or folders."
+    check_number("images", images, 1, whole=True)
     patients = min(40, max(4, images // 8)) if patients is None else patients
     check_request(out, images, patients, stain_leak, size, scale_bar, duplicates, seed)
     names = [f"P{k + 1:02d}" for k in range(patients)]

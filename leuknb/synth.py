@@ -344,7 +344,7 @@ def under_scale_bar(size: int, style: int, scale: float):
     return (dark == light).all(-1)
 
 # %% ../nbs/05_synth.ipynb #4a534752
-@dataclass
+@dataclass(repr=False)
 class Smear:
     "An image and everything that was drawn in it."
     image: np.ndarray  # (size, size, 3) uint8
@@ -383,6 +383,10 @@ class Smear:
         return file.getvalue()
 
     _repr_jpeg_ = jpeg
+
+    def __repr__(self):
+        size = len(self.image)
+        return f"Smear({self.patient.kind}, {size} x {size} pixels, {len(self.cells)} cells)"
 
 # %% ../nbs/05_synth.ipynb #84c0cadf
 COLOURS = {"white", "nucleus", "cytoplasm", "red"}  # three numbers each

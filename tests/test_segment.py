@@ -1,4 +1,4 @@
-"""Segmentation: the authors' threshold against an independent conversion, the mended one against the truth."""
+"""Segmentation: the authors' threshold against an independent conversion, the corrected one against the truth."""
 import colorsys
 import errno
 import io
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from leuknb.lib.errors import InputError
+from leuknb.patients import CLASSES, smear
 from leuknb.segment import HUE, SATURATION, authors_mask, authors_segment, find_cells, segment, segment_folder, swapped_hsv
-from leuknb.patients import smear
-from leuknb.synth import CLASSES, Cells, Patient, draw
+from leuknb.synth import Cells, Patient, draw
 
 
 def dice(a, b):
@@ -57,7 +57,7 @@ def test_cells_of_every_class_are_found(label, leak):
     assert 0.75 < counts[:, 0].sum() / counts[:, 1].sum() < 1.2
 
 
-def test_the_authors_threshold_misses_pro_and_the_mended_does_not():
+def test_the_authors_threshold_misses_pro_and_the_corrected_does_not():
     pro = [smear(800 + k, "Pro", 160, stain_leak=1) for k in range(10)]
     old, new = (np.median([dice(find(s.image), s.mask > 0) for s in pro]) for find in (authors_mask, lambda p: find_cells(p) > 0))
     assert old < 0.5 < 0.85 <= new
@@ -106,14 +106,14 @@ def folder(tmp_path):
     return home
 
 
-@pytest.mark.parametrize("method", ["mended", "authors"])
+@pytest.mark.parametrize("method", ["corrected", "authors"])
 def test_a_folder_keeps_its_structure(folder, tmp_path, method):
     done = segment_folder(folder, tmp_path / "cut", method, progress=False)
     names = ["c.png", "ward 3/deep/b.png", "ward 3/é.png"]
     assert sorted(done.table["image"]) == names and "3 images segmented" in str(done)
     assert sorted(p.relative_to(tmp_path / "cut").as_posix() for p in (tmp_path / "cut").rglob("*.*")) == sorted([*names, "segments.csv"])
     source = np.asarray(Image.open(folder / "c.tif"))
-    expected = segment(source) if method == "mended" else authors_segment(source)
+    expected = segment(source) if method == "corrected" else authors_segment(source)
     assert (np.asarray(Image.open(tmp_path / "cut" / "c.png")) == expected).all()
     assert pd.read_csv(tmp_path / "cut" / "segments.csv")["kept"].between(0, 1).all()
 
@@ -157,13 +157,13 @@ def test_bad_folders(folder, tmp_path):
                               (folder, "x", "rename one"), (folder / "ward 3", "mine", "already holds something")]:
         with pytest.raises(InputError, match=message):
             segment_folder(src, tmp_path / out, progress=False)
-    with pytest.raises(InputError, match="must be mended or authors"):
+    with pytest.raises(InputError, match="method 'other': choose from corrected, authors"):
         segment_folder(folder, tmp_path / "x", "other")
 
 
 @pytest.mark.parametrize("diameter", [float("nan"), float("inf"), 1e6, -5, 0, 1e-9])
 def test_a_diameter_that_no_cell_has(folder, tmp_path, diameter):
-    with pytest.raises(InputError, match="choose 2 to 10000 pixels"):
+    with pytest.raises(InputError, match="diameter=.* of at least 2 and at most 10,000"):
         segment_folder(folder, tmp_path / "x", diameter=diameter, progress=False)
     assert not (tmp_path / "x").exists()
 

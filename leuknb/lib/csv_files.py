@@ -71,7 +71,7 @@ def from_csv(
             rows.append(row)
     return _with_inner_paths(rows, path.parent)
 
-
+# %% ../../nbs/lib/csv_files.ipynb #5fa51b6d
 def _typed(cells, base):
     "A row with its path, and with what is missing filled in; Windows's backslashes are understood."
     path, patient = cells.get("path", ""), cells.get("patient", "")

@@ -32,8 +32,6 @@ def first_trained(
     return f"features.{_last_block(model.features)}"
 
 
-_cut = first_trained
-
 
 def _last_block(features):
     "The name of the part behind the last pooling that convolutions follow."
@@ -161,13 +159,9 @@ def _walk(layers, x):
     for layer in layers:
         x = layer(x)
         if isinstance(layer, nn.ReLU):
-            stats.append(_differentiable_stats(x.float()) if torch.is_grad_enabled() else channel_stats(x))
+            trained = torch.is_grad_enabled()  # one pass is quicker backwards; a root of 0 would have no gradient
+            stats.append(channel_stats(x.float(), two_pass=False, smallest=1e-12) if trained else channel_stats(x))
     return x, stats
-
-
-def _differentiable_stats(x):
-    "`channel_stats` with a gradient everywhere: the root of 0 would have none."
-    return torch.cat([x.mean((2, 3)), x.var((2, 3), correction=0).clamp_min(1e-12).sqrt()], 1)
 
 
 class _Scale(nn.Module):

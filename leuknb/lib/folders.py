@@ -101,8 +101,8 @@ def find_layout(
 def _unwrapped(folder):
     "The folder of class folders, where it stands alone in an outer one."
     inner = subfolders(folder)
-    wrapped = len(inner) == 1 and not known_class(inner[0].name) and not _variant_folders(folder) and subfolders(inner[0])
-    return _unwrapped(inner[0]) if wrapped else folder
+    alone = len(inner) == 1 and not known_class(inner[0].name) and not _variant_folders(folder)
+    return _unwrapped(inner[0]) if alone and subfolders(inner[0]) else folder
 
 # %% ../../nbs/lib/folders.ipynb #635f742d
 def _variants_below(root):
@@ -127,7 +127,8 @@ def _variant_folders(folder):
     for d in subfolders(folder):
         variant = d.name.lower()
         if variant in VARIANTS and by_variant.setdefault(variant, d) != d:
-            raise InputError(f"{folder}: holds both {by_variant[variant].name} and {d.name}; put their images into one of them")
+            raise InputError(f"{folder}: holds both {by_variant[variant].name} and {d.name}; "
+                             "put their images into one of them")
     return [(d, variant) for variant, d in by_variant.items()]
 
 # %% ../../nbs/lib/folders.ipynb #f032aeb0
@@ -192,7 +193,8 @@ def without_variants(
 # %% ../../nbs/lib/folders.ipynb #e917aaa2
 def _report_outside(root, homes, findings):
     "Warn of images that lie in none of the folders that are read."
-    outside = [path for path in walk(root, []) if not any(path.is_relative_to(home) for home in homes) and is_image(path)]
+    inside = lambda path: any(path.is_relative_to(home) for home in homes)
+    outside = [path for path in walk(root, []) if not inside(path) and is_image(path)]
     for name, n in Counter(path.relative_to(root).parts[0] for path in outside).items():
         places = " and ".join(home.name for home in homes)
         findings.warnings.append((root / name, f"{plural(n, 'image')} outside {places}; left out"))

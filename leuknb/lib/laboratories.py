@@ -61,8 +61,9 @@ def any_red(
 ) -> Red:
     "Draw red cells of any kind."
     return Red(
-        cover=rng.uniform(0.05, 0.7), radius=rng.uniform(3, 4.2), spread=rng.uniform(0.03, 0.15), pallor=rng.uniform(0, 1),
-        density=rng.uniform(0.4, 1.5), rouleaux=rng.uniform(0, 0.95), irregularity=rng.uniform(0.01, 0.08))
+        cover=rng.uniform(0.05, 0.7), radius=rng.uniform(3, 4.2), spread=rng.uniform(0.03, 0.15),
+        pallor=rng.uniform(0, 1), density=rng.uniform(0.4, 1.5), rouleaux=rng.uniform(0, 0.95),
+        irregularity=rng.uniform(0.01, 0.08))
 
 
 def any_patient(
@@ -74,12 +75,14 @@ def any_patient(
     "Draw a patient of this laboratory."
     sd = rng.choice([0.01, 0.04, 0.08])
     dyes = {name: jitter(rng, getattr(stain, name), sd) for name in ("nucleus", "cytoplasm", "red")}
-    camera = replace(camera, white=jitter(rng, camera.white, sd / 4), blur=camera.blur * float(np.exp(rng.normal(0, 0.1))))
-    return Patient(cells=any_cells(rng), red=red if rng.random() < 0.5 else any_red(rng), stain=Stain(**dyes), camera=camera)
+    white, blur = jitter(rng, camera.white, sd / 4), camera.blur * float(np.exp(rng.normal(0, 0.1)))
+    cells = any_cells(rng)
+    red = red if rng.random() < 0.5 else any_red(rng)
+    return Patient(cells=cells, red=red, stain=Stain(**dyes), camera=replace(camera, white=white, blur=blur))
 
 # %% ../../nbs/lib/laboratories.ipynb #b8ab5259
-CELL_FACTS = ["count", "radius", "spread", "nc_ratio", "density", "chromatin_scale", "chromatin_contrast", "irregularity",
-              "nucleoli", "nucleolus", "basophilia"]
+CELL_FACTS = ["count", "radius", "spread", "nc_ratio", "density", "chromatin_scale", "chromatin_contrast",
+              "irregularity", "nucleoli", "nucleolus", "basophilia"]
 RED_FACTS = ["radius", "pallor", "density", "rouleaux"]
 CAMERA_FACTS = ["blur", "noise"]
 FACTS = CELL_FACTS + [f"red_{name}" for name in RED_FACTS] + CAMERA_FACTS

@@ -45,6 +45,7 @@ def estimator(cls):
     "Give a class with `setting` fields the signature of an estimator, and list the settings in its documentation."
     summary = cls.__doc__
     cls = dataclass(eq=False, repr=False)(cls)  # equality and display are scikit-learn's
-    lines = [f"    {f.name} = {f.default!r}: {f.metadata.get('help', '')}" for f in fields(cls) if f.init]
+    positional_first = sorted((f for f in fields(cls) if f.init), key=lambda f: f.kw_only)
+    lines = [f"    {f.name} = {f.default!r}: {f.metadata.get('help', '')}" for f in positional_first]
     cls.__doc__ = "\n".join([summary, "", "Settings:", *lines])
     return cls
