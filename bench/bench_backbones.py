@@ -24,7 +24,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from leuknb.backbones import Backbone
-from leuknb.lib.extract import resolve_precision
+from leuknb.lib.devices import resolve_precision
 from leuknb.networks import layer_names
 from leuknb.data import catalogue
 from leuknb.splits import split

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 from torchvision import models
 
-from leuknb.lib.extract import resolve_precision
+from leuknb.lib.devices import resolve_precision
 from leuknb.finetune import FineTuned
 
 BATCH = 32

@@ -82,6 +82,15 @@ def _from_plan(field, text):
     return property(lambda self: getattr(self.plan_, field), doc=text)
 
 
+def _feature_names(plan):
+    "Layer, kind where there are two, and number of each feature."
+    names, shapes = [], output_shapes(plan.name, plan.nodes, plan.preprocessing.size)
+    for layer, count, shape in zip(plan.layers, plan.layer_sizes, shapes):
+        kinds = ("mean_", "std_") if plan.pool == "stats" and len(shape) == 3 else ("",)
+        names += [f"{layer}_{kind}{i}" for kind in kinds for i in range(count // len(kinds))]
+    return names
+
+
 def _smaller_batches(plan):
     "The same plan with half the batch, after the device ran out of memory."
     if plan.batch_size == 1:
@@ -147,11 +156,7 @@ class Backbone(TransformerMixin, BaseEstimator):
 
     def get_feature_names_out(self, input_features=None) -> np.ndarray:
         "Names such as fc7_0 or conv1_mean_0."
-        plan, names = self.fit().plan_, []
-        for layer, count, shape in zip(plan.layers, plan.layer_sizes, output_shapes(plan.name, plan.nodes, self.size_)):
-            kinds = ("mean_", "std_") if plan.pool == "stats" and len(shape) == 3 else ("",)
-            names += [f"{layer}_{kind}{i}" for kind in kinds for i in range(count // len(kinds))]
-        return np.array(names, dtype=object)
+        return np.array(_feature_names(self.fit().plan_), dtype=object)
 
     def module(self) -> FeatureNetwork:
         "The network as a differentiable module, from `prepare(path)` to the features of `transform`, up to rounding."

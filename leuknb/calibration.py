@@ -262,7 +262,7 @@ def plot_screening(
             ax.plot(table["x"], table["y"], color=colour, ls=line, label=f"{name}: {value:.3f} [{low:.3f}, {high:.3f}]")
             ax.fill_between(table["x"], table["low"], table["high"], color=colour, alpha=0.15, lw=0)
     axes[0].set(xlabel="Benign called malignant (%)", ylabel="malignant found (%)", title="ROC, area")
-    axes[1].set(xlabel="malignant found (%)", ylabel="called malignant that are (%)", title="Precision-recall, average precision")
+    axes[1].set(xlabel="malignant found (%)", ylabel="precision (%)", title="Precision-recall, mean precision")
     for ax in axes:
         ax.legend(loc="lower right" if ax is axes[0] else "lower left", fontsize=8)
     fig.suptitle(title)

@@ -194,14 +194,16 @@ def add_audit(commands):
 
 def run_audit(args):
     "Audit a run or a folder, print the verdicts and the place of the tables."
-    from leuknb.audit import audit_folder, audit_run, free_folder
+    from leuknb.audit import audit_folder, audit_run
+    from leuknb.lib.files import check_free_folder
     from leuknb.lib.runs import Run
     if bool(args.run) == bool(args.data):
         raise InputError("audit: name either a run folder, or images with `data`")
     if args.run and (args.split or args.seed is not None):
         raise InputError("audit: a run has its own split and seed; `split` and `seed` go with `data`")
-    out = free_folder(args.out or (f"{args.run}/audit-full" if args.run else "runs/audit"))
-    options = {"images": args.images, "families": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
+    out = args.out or (f"{args.run}/audit-full" if args.run else "runs/audit")
+    check_free_folder(out)
+    options = {"images": args.images, "shifts": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
     if args.run:
         audit = audit_run(Run(args.run), **options)
     else:
@@ -274,7 +276,7 @@ def run_paper(args):
 
 def run_fetch(args):
     "Download the data set, print where it is."
-    from leuknb.lib.folders import fetch
+    from leuknb.lib.datasets import fetch
     print(fetch(args.out))
 
 

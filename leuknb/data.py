@@ -85,7 +85,7 @@ def _requested(rows, variants):
     "The rows of the requested variants; `InputError` if one is not there."
     present = sorted({row["variant"] for row in rows})
     for variant in variants if rows else ():
-        check_choice("variant", variant, present)
+        check_choice("variants", variant, present)
     return [row for row in rows if not variants or row["variant"] in variants]
 
 # %% ../nbs/00_data.ipynb #80413284

@@ -16,10 +16,10 @@ import pandas as pd
 from PIL import Image
 
 from .lib.errors import InputError, check_choice
-from .lib.files import grey_thumbnail, read_image
+from .lib.files import read_image
 from .lib.stored import RunFeatures, RunImages, feature_head
 from .lib.tables import OVER_PATHS, display_name, jpeg
-from .twins import similar_pairs
+from .twins import SIMILAR, correlation
 
 # %% ../nbs/81_explain.ipynb #40cd7b48
 def decisions(
@@ -181,9 +181,7 @@ def same_field(
     b: bytes,
 ) -> bool:
     "Are two images near-duplicates, by the measure of the catalogue?"
-    if not (a and b):
-        return False
-    return len(similar_pairs(np.stack([grey_thumbnail(Image.open(io.BytesIO(file))) for file in (a, b)]))[0]) > 0
+    return bool(a and b) and correlation(*(Image.open(io.BytesIO(file)) for file in (a, b))) > SIMILAR
 
 # %% ../nbs/81_explain.ipynb #58092a69
 def nearest(

@@ -22,18 +22,19 @@ from torch import nn
 
 from .backbones import Backbone
 from leuknb.lib.batches import (
-    Batches, check_memory, explain_memory_errors, padded_batches, scratch_folder, seed_of, store_images, store_rows,
+    Batches, autocast, check_memory, explain_memory_errors, padded_batches, scratch_folder, seed_of, store_images,
+    store_rows,
 )
 from .lib.cards import cache_tuned, model_card, plain_json, save_tuned
 from .lib.cut import StandardNetwork, StatsNetwork, is_stack
 from .lib.devices import announce, resolve_device, resolve_precision
 from .lib.errors import InputError
 from .lib.extract import image_digests, image_paths
-from .lib.files import digest, read_image
+from .lib.files import digest
 from .lib.settings import estimator, setting, shared
 from leuknb.lib.training import (
-    Accuracy, BestEpoch, Checkpoint, ProgressBar, Reseed, Schedule, TrainingNet, autocast, finished, learning_rate, make_optimizer,
-    read_or_restart, run_epochs,
+    Accuracy, BestEpoch, Checkpoint, FiniteLoss, ProgressBar, Reseed, Schedule, TrainingNet, finished, learning_rate,
+    make_optimizer, read_or_restart, run_epochs,
 )
 from .lib.tuning import check_class_weight, check_classes, check_images, check_settings, class_weights
 from .lib.weights import WeightFile
@@ -41,7 +42,7 @@ from .networks import load_network, random_network, skeleton, weights_file
 from .preprocess import Preprocessing, preprocessing
 from .splits import inner_split
 
-# %% ../nbs/40_finetune.ipynb #8fe7a276
+# %% ../nbs/40_finetune.ipynb #3bb3533c
 def augment(
     images: torch.Tensor,  # (n, 3, h, h) uint8
     generator: torch.Generator,  # all randomness comes from here
@@ -65,14 +66,7 @@ def augment(
         x = (x * torch.exp(colour * draw(n, 3, 1, 1))).clamp(0, 1)
     return x ** torch.exp(exposure * draw(n, 1, 1, 1)) if exposure else x
 
-# %% ../nbs/40_finetune.ipynb #b4780e17
-PRESETS = {
-    # MATLAB's documented transfer-learning example: our assumption for the paper, which states no options
-    "matlab": dict(head="torchvision", unfreeze="all", optimizer="sgd", lr=1e-4, new_lr=20, schedule="constant", epochs=6, batch_size=10,
-                   weight_decay=1e-4, clip=None, augment=False, crop=False, validation=None),
-}
-
-# %% ../nbs/40_finetune.ipynb #844aa059
+# %% ../nbs/40_finetune.ipynb #396c0fc5
 @estimator
 class TuningSettings(BaseEstimator):
     "What can be chosen about fine-tuning."
@@ -81,7 +75,7 @@ class TuningSettings(BaseEstimator):
     unfreeze: str = setting("classifier", "what is trained: classifier, last-block, all")
     head: str = setting("auto", "torchvision, stats; auto: torchvision where its layers are trained, else stats")
     epochs: int | None = setting(None, "None: 30 where the activations of frozen layers are stored, else 6")
-    head_epochs: int | None = setting(None, "epochs in which the head is trained alone first; None: 20 for head stats, else 0")
+    head_epochs: int | None = setting(None, "epochs of the head alone, before; None: 20 for head stats, else 0")
     lr: float = setting(2e-5, "highest learning rate of layers that were trained before")
     new_lr: float = setting(50.0, "times lr for new layers")
     batch_size: int = setting(64, "images in a step")
@@ -109,7 +103,14 @@ class TuningSettings(BaseEstimator):
     checkpoint: str | Path | None = setting(None, "folder; training goes on there after an interruption")
     progress: bool = shared("progress")
 
-# %% ../nbs/40_finetune.ipynb #b03105cb
+# %% ../nbs/40_finetune.ipynb #a60cd99a
+PRESETS = {
+    # MATLAB's documented transfer-learning example: our assumption for the paper, which states no options
+    "matlab": dict(head="torchvision", unfreeze="all", optimizer="sgd", lr=1e-4, new_lr=20, schedule="constant",
+                   epochs=6, batch_size=10, weight_decay=1e-4, clip=None, augment=False, crop=False, validation=None),
+}
+
+# %% ../nbs/40_finetune.ipynb #6cb916c5
 @dataclass(frozen=True)
 class Plan:
     "What the settings resolve to, for these weights and classes and on this machine."
@@ -126,10 +127,11 @@ class Plan:
 
 
 def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # torchvision, stats
-    "Take torchvision's classifier where a file has its layers, but for the last; `InputError` if head stats is impossible."
+    "Choose torchvision's classifier where a file has its layers, save the last; `InputError` if stats is impossible."
     network = skeleton(settings.name)
     if settings.head == "stats" and not is_stack(network):
-        raise InputError(f"head='stats' needs a plain stack of convolutions (alexnet, vgg...), not {settings.name}; take 'torchvision'")
+        raise InputError(f"head='stats' needs a plain stack of convolutions (alexnet, vgg...), not {settings.name}; "
+                         "choose 'torchvision'")
     if settings.head != "auto":
         return settings.head
     last = [name for name, _ in network.named_children()][-1]
@@ -137,7 +139,7 @@ def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # to
     trained = file is not None and all(name in file.shapes for name in needed)
     return "torchvision" if trained or not is_stack(network) else "stats"
 
-# %% ../nbs/40_finetune.ipynb #daf79b3a
+# %% ../nbs/40_finetune.ipynb #4c81fd54
 def make_plan(
     settings: TuningSettings,
     classes: np.ndarray,
@@ -154,8 +156,9 @@ def make_plan(
     precision = resolve_precision(settings.precision, device)
     if settings.progress:
         announce(f"{precision} on {device}")
-    return Plan(preprocessing(settings.name, settings.size, settings.crop, settings.preprocess, header), device, precision, head,
-                tuple(classes.tolist()), weights_digest, cached, epochs=settings.epochs or (30 if cached else 6),
+    prep = preprocessing(settings.name, settings.size, settings.crop, settings.preprocess, header)
+    return Plan(prep, device, precision, head, tuple(classes.tolist()), weights_digest, cached,
+                epochs=settings.epochs or (30 if cached else 6),
                 head_epochs=0 if settings.unfreeze == "classifier" else head_epochs,
                 augmentation=None if cached or settings.augment is False else own)
 
@@ -164,9 +167,10 @@ def plan_training(settings: TuningSettings, classes: np.ndarray) -> Plan:
     "Resolve the settings for the weights that they name."
     path = weights_file(settings.name, settings.weights)
     file = WeightFile(path) if path else None
-    return make_plan(settings, classes, file.metadata if file else {}, choose_head(settings, file), digest(path or f"random {settings.seed}"))
+    header, head = file.metadata if file else {}, choose_head(settings, file)
+    return make_plan(settings, classes, header, head, digest(path or f"random {settings.seed}"))
 
-# %% ../nbs/40_finetune.ipynb #f270e87f
+# %% ../nbs/40_finetune.ipynb #ec611772
 def two_parts(
     model: nn.Module,  # from torchvision
     settings: TuningSettings,
@@ -191,55 +195,20 @@ def stored_inputs(
     "Store what training reads: images, or what the frozen layers make of them."
     if plan.cached and settings.unfreeze == "classifier" and is_stack(getattr(network, "model", network)):
         pool = None if plan.head == "stats" else f"avg{network.model.avgpool.output_size[0]}"
-        same = {key: getattr(settings, key) for key in ("size", "crop", "preprocess", "precision", "device", "seed", "progress")}
+        names = ("size", "crop", "preprocess", "precision", "device", "seed", "progress")
+        same = {key: getattr(settings, key) for key in names}
         backbone = Backbone(settings.name, settings.weights, "pool5" if pool else "stats", pool, **same)
-        return store_rows((torch.from_numpy(backbone.transform(paths[k:k + 4096])) for k in range(0, len(paths), 4096)), len(paths), folder)
+        parts = (torch.from_numpy(backbone.transform(paths[k:k + 4096])) for k in range(0, len(paths), 4096))
+        return store_rows(parts, len(paths), folder)
     images = store_images(paths, plan.preprocessing, folder, settings.name, settings.progress)
     if not plan.cached:
         return images
     network.eval()
     with torch.inference_mode(), autocast(plan.device, plan.precision):
-        return store_rows((network.prefix(x).cpu() for x in padded_batches(images, 32, plan.device)), len(paths), folder)
+        parts = (network.prefix(x).cpu() for x in padded_batches(images, 32, plan.device))
+        return store_rows(parts, len(paths), folder)
 
-# %% ../nbs/40_finetune.ipynb #dae53728
-def tuning_groups(
-    network: nn.Module,
-    new: set,  # names of the parameters that are new
-    lr: float,  # of all others
-    new_lr: float,
-) -> list:  # for `make_optimizer`
-    "Group what is trained: new layers learn faster."
-    values = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    return [{"params": [value for name, value in values.items() if name not in new], "lr": lr},
-            {"params": [value for name, value in values.items() if name in new], "lr": new_lr}]
-
-
-def tuning_loop(
-    settings: TuningSettings,
-    plan: Plan,
-    network: nn.Module,
-    new: set,  # names of the parameters that are new
-    batches: Batches,
-    valid: Batches | None,
-    label: str,  # of the progress bar
-    more: list,  # callbacks
-) -> TrainingNet:  # initialised
-    "Set up the loop that `leuknb.lib.training` offers."
-    def optimizer(module):
-        fused = plan.device.split(":")[0] in ("cpu", "cuda")
-        groups = tuning_groups(module, new, settings.lr, settings.lr * settings.new_lr)
-        return make_optimizer(groups, settings.lr, settings.optimizer, settings.weight_decay, fused)
-    steps = batches.count()
-    share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
-    callbacks = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
-                 GradientNormClipping(settings.clip or None), Accuracy(), ProgressBar(label, settings.progress, plan.epochs)]
-    return TrainingNet(
-        network, nn.CrossEntropyLoss, optimizer, plan.precision, prefix=not plan.cached, device=plan.device, callbacks=callbacks + more,
-        criterion__weight=class_weights(settings.class_weight, list(plan.classes), batches.codes[batches.rows].numpy()),
-        criterion__label_smoothing=settings.label_smoothing, train_split=valid and predefined_split(valid),
-        advice=f"take a smaller lr than {settings.lr:g} or precision='float32'").initialize()
-
-# %% ../nbs/40_finetune.ipynb #482b5082
+# %% ../nbs/40_finetune.ipynb #5c7e6d20
 @dataclass
 class TrainingImages:
     "The images that a network is trained and validated on."
@@ -250,78 +219,127 @@ class TrainingImages:
     digest: str  # of all this
 
 
+def tuning_batches(
+    settings: TuningSettings,
+    plan: Plan,
+    images: TrainingImages,
+    store: torch.Tensor,  # from `stored_inputs`
+) -> tuple:  # training batches; validation batches, or None
+    "Deal out the stored inputs; training images are augmented where the plan says so."
+    change = partial(augment, **plan.augmentation) if plan.augmentation else None
+    batches = Batches(store, images.train, images.codes, settings.batch_size, settings.seed, change)
+    return batches, Batches(store, images.valid, images.codes, settings.batch_size) if len(images.valid) else None
+
+
+def trained_inputs(network: nn.Module, plan: Plan, x: torch.Tensor) -> torch.Tensor:
+    "Compute what reaches the trained part, from images or from stored activations."
+    x = x.to(plan.device)
+    if plan.cached:
+        return x
+    x = x.float() / 255 if x.dtype == torch.uint8 else x
+    with torch.no_grad(), autocast(plan.device, plan.precision):
+        return network.eval().prefix(x)
+
+# %% ../nbs/40_finetune.ipynb #1b15eff6
+def tuning_optimizer(
+    network: nn.Module,
+    settings: TuningSettings,
+    new: set,  # names of the parameters that are new
+    fused: bool,
+) -> torch.optim.Optimizer:
+    "Make the optimiser: new layers learn faster."
+    values = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    groups = [{"params": [value for name, value in values.items() if name not in new], "lr": settings.lr},
+              {"params": [value for name, value in values.items() if name in new], "lr": settings.lr * settings.new_lr}]
+    return make_optimizer(groups, settings.lr, settings.optimizer, settings.weight_decay, fused)
+
+
+def tuning_loop(
+    settings: TuningSettings,
+    plan: Plan,
+    network: nn.Module,
+    new: set,  # names of the parameters that are new
+    batches: Batches,
+    valid: Batches | None,
+    callbacks: list,  # besides those of every training
+) -> TrainingNet:  # initialised
+    "Set up skorch's loop."
+    steps, fused = batches.count(), plan.device.split(":")[0] in ("cpu", "cuda")
+    share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
+    weights = class_weights(settings.class_weight, list(plan.classes), batches.codes[batches.rows].numpy())
+    always = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
+              FiniteLoss(f"take a smaller lr than {settings.lr:g} or precision='float32'"),
+              GradientNormClipping(settings.clip or None), Accuracy()]
+    make = partial(tuning_optimizer, settings=settings, new=new, fused=fused)
+    return TrainingNet(
+        network, nn.CrossEntropyLoss, make, plan.precision, prefix=not plan.cached,
+        criterion__weight=weights, criterion__label_smoothing=settings.label_smoothing,
+        train_split=valid and predefined_split(valid), device=plan.device, callbacks=always + callbacks).initialize()
+
+# %% ../nbs/40_finetune.ipynb #354a91b9
 def checkpoint_path(settings: TuningSettings, plan: Plan, images: TrainingImages) -> Path | None:
     "Name the checkpoint of these settings and images; None if the settings ask for none."
     if settings.checkpoint is None:
         return None
-    chosen = {key: value for key, value in settings.get_params(deep=False).items() if key not in ("checkpoint", "progress", "device")}
-    key = digest(plain_json(chosen), plan.weights_digest, images.digest, list(plan.classes), plan.device, plan.precision)
+    params = settings.get_params(deep=False)
+    chosen = {key: value for key, value in params.items() if key not in ("checkpoint", "progress", "device")}
+    resolved = plan.weights_digest, images.digest, list(plan.classes), plan.device, plan.precision
+    key = digest(plain_json(chosen), *resolved)
     return Path(settings.checkpoint) / f"{settings.name}-{key}.pt"
 
 
-def trained_inputs(network: nn.Module, plan: Plan, x: torch.Tensor) -> torch.Tensor:
-    "Compute what reaches the trained part, from images (0-1) or stored activations."
-    x = x.to(plan.device)
-    if plan.cached:
-        return x
-    with torch.no_grad(), autocast(plan.device, plan.precision):
-        return network.eval().prefix(x)
+def head_alone(trainer: "Trainer") -> "Trainer":
+    "Make the trainer of the head on untouched layers (Kumar et al., ICLR 2022)."
+    plan, images = trainer.plan, trainer.images
+    settings = clone(trainer.settings).set_params(unfreeze="classifier", head=plan.head, epochs=plan.head_epochs,
+                                                  augment=plan.augmentation is not None)
+    return Trainer(settings, plan_training(settings, np.array(plan.classes)), images, f"{trainer.label}, head alone,")
 
-# %% ../nbs/40_finetune.ipynb #bd7b583f
+# %% ../nbs/40_finetune.ipynb #6152c399
 class Trainer:
-    "Trains one network by a plan; leaves `network`, `best` (epoch, score, state), `history`, `head_history`, `interrupted`."
+    "Trains one network by a plan; leaves `network`, `best`, `history`, `head_history` and `interrupted`."
 
     def __init__(self, settings: TuningSettings, plan: Plan, images: TrainingImages, label: str):
-        self.settings, self.plan, self.images, self.label, self.head, self.head_history = settings, plan, images, label, {}, None
+        self.settings, self.plan, self.images, self.label = settings, plan, images, label
+        self.head, self.head_history = {}, None  # weights of the head that was trained alone
         torch.manual_seed(seed_of(settings.seed, "weights"))
-        self.network = two_parts(load_network(settings.name, settings.weights, len(plan.classes), settings.seed), settings, plan)
+        model = load_network(settings.name, settings.weights, len(plan.classes), settings.seed)
+        self.network = two_parts(model, settings, plan)
 
     def run(self):  # the trainer whose network counts: the head's, if Ctrl-C stopped it there
         "Train the head alone where the plan says so, then everything that is not frozen."
-        if self.plan.head_epochs:
-            alone = self.head_alone().run()
+        settings, plan = self.settings, self.plan
+        if plan.head_epochs:
+            alone = head_alone(self).run()
             if alone.interrupted:
                 return alone
-            self.head = {name: value for name, value in alone.best["state"].items() if name.startswith(self.network.classifier)}
+            weights = alone.best["state"]
+            self.head = {name: value for name, value in weights.items() if name.startswith(self.network.classifier)}
             self.head_history = alone.history
         with scratch_folder() as folder:
-            self.train(stored_inputs(self.settings, self.plan, self.network, self.images.paths, folder))
+            self.train(stored_inputs(settings, plan, self.network, self.images.paths, folder))
         return self
-
-    def head_alone(self):
-        "Make the trainer of the head on untouched layers (Kumar et al., ICLR 2022)."
-        settings = clone(self.settings).set_params(unfreeze="classifier", head=self.plan.head, epochs=self.plan.head_epochs,
-                                                   augment=self.plan.augmentation is not None)
-        return Trainer(settings, plan_training(settings, np.array(self.plan.classes)), self.images, f"{settings.name}, head alone,")
 
     def train(self, store: torch.Tensor):
         "Train from the checkpoint, from the trained head, or from the beginning."
-        batches, valid = self.batches(store)
-        best = BestEpoch(self.settings.patience if valid else None)
-        checkpoint = Checkpoint(checkpoint_path(self.settings, self.plan, self.images), best=best)
-        new = set() if self.head else self.network.new
-        net = tuning_loop(self.settings, self.plan, self.network, new, batches, valid, self.label, [best, checkpoint])
+        settings, plan, network = self.settings, self.plan, self.network
+        batches, valid = tuning_batches(settings, plan, self.images, store)
+        x = trained_inputs(network, plan, store[[0, 0]])
+        check_memory(network, x, settings.batch_size, plan.device, plan.precision)
+        best = BestEpoch(settings.patience if valid else None)
+        checkpoint = Checkpoint(checkpoint_path(settings, plan, self.images), best=best)
+        callbacks = [ProgressBar(self.label, settings.progress, plan.epochs), best, checkpoint]
+        net = tuning_loop(settings, plan, network, set() if self.head else network.new, batches, valid, callbacks)
         if not read_or_restart(net, checkpoint):
-            self.network.load_state_dict(self.head, strict=False)
+            network.load_state_dict(self.head, strict=False)
             if not self.head:
-                self.network.calibrate([trained_inputs(self.network, self.plan, x) for x, _ in islice(batches, 8)])
-        self.interrupted = run_epochs(net, batches, self.plan.epochs - len(finished(net)), best, checkpoint)
+                network.calibrate([trained_inputs(network, plan, x) for x, _ in islice(batches, 8)])
+        self.interrupted = run_epochs(net, batches, plan.epochs - len(finished(net)), best, checkpoint)
         if not self.interrupted:
             checkpoint.write(net)
         self.history, self.best = history_table(finished(net)), best.kept
 
-    def batches(self, store):
-        "Training and validation batches; `InputError` if a step would not fit into memory."
-        settings, plan, images = self.settings, self.plan, self.images
-        change = partial(augment, **plan.augmentation) if plan.augmentation else None
-        batches = Batches(store, images.train, images.codes, settings.batch_size, settings.seed, change)
-        example = store[[0, 0]]
-        with autocast(plan.device, plan.precision):
-            x = trained_inputs(self.network, plan, example.float() / 255 if example.dtype == torch.uint8 else example)
-            check_memory(self.network, x, settings.batch_size, plan.device)
-        return batches, Batches(store, images.valid, images.codes, settings.batch_size) if len(images.valid) else None
-
-# %% ../nbs/40_finetune.ipynb #7e6bb9fd
+# %% ../nbs/40_finetune.ipynb #db7c9005
 def history_table(
     rows: list,  # from `finished`
 ) -> pd.DataFrame:
@@ -351,7 +369,7 @@ def keep_best(
         raise InputError(f"training ended with weights beyond half precision (65,504); take a smaller lr than {lr:g}")
     return network
 
-# %% ../nbs/40_finetune.ipynb #ef16912f
+# %% ../nbs/40_finetune.ipynb #ec5cfd9b
 @estimator
 class FineTuned(ClassifierMixin, TuningSettings):
     "A network that is trained further, as a scikit-learn classifier over image paths."
@@ -377,8 +395,8 @@ class FineTuned(ClassifierMixin, TuningSettings):
         with torch.random.fork_rng(), explain_memory_errors(self.device_, self.batch_size):
             trainer = Trainer(self, self.plan_, images, self.name).run()
         self.network_ = keep_best(trainer.network, trainer.best, self.lr)
-        self.history_, self.head_history_, self.interrupted_ = trainer.history, trainer.head_history, trainer.interrupted
-        self.best_epoch_ = trainer.best["epoch"]
+        self.history_, self.head_history_ = trainer.history, trainer.head_history
+        self.best_epoch_, self.interrupted_ = trainer.best["epoch"], trainer.interrupted
         self.best_score_ = trainer.best["score"][0] if "valid_loss" in self.history_ else float("nan")
         return self
 
@@ -388,7 +406,8 @@ class FineTuned(ClassifierMixin, TuningSettings):
         paths = image_paths(X)
         with scratch_folder() as folder, torch.inference_mode(), autocast(self.device_, self.plan_.precision):
             store = store_images(paths, self.preprocessing_, folder, self.name, self.progress)
-            logits = [self.network_(self.network_.prefix(x)).double().cpu() for x in padded_batches(store, 32, self.device_)]
+            batches = padded_batches(store, 32, self.device_)
+            logits = [self.network_(self.network_.prefix(x)).double().cpu() for x in batches]
         return torch.cat(logits)[:len(paths)].softmax(1).numpy()
 
     def predict(self, X) -> np.ndarray:
@@ -407,7 +426,7 @@ class FineTuned(ClassifierMixin, TuningSettings):
         return Backbone(self.name, weights=path, **same | kwargs)
 
     def save(self, path: str | Path):
-        "Write the weights (half precision, readable by `Backbone(weights=path)`) as safetensors, and a card beside them."
+        "Write the weights as safetensors (half precision, readable by `Backbone(weights=path)`), and a card beside."
         check_is_fitted(self, "network_")
         save_tuned(self, path)
 
@@ -424,7 +443,28 @@ class FineTuned(ClassifierMixin, TuningSettings):
         tags.input_tags.two_d_array, tags.input_tags.string = False, True
         return tags
 
-# %% ../nbs/40_finetune.ipynb #f4e9f5b8
+# %% ../nbs/40_finetune.ipynb #3a52933f
+def plot_history(
+    history: pd.DataFrame,  # `FineTuned.history_`
+    best: int | None = None,  # epoch that was kept
+    title: str = "",
+    axes=None,  # two
+):
+    "Plot loss and accuracy by epoch, on training and validation images."
+    import matplotlib.pyplot as plt
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
+    for ax, what in zip(axes, ("loss", "accuracy")):
+        for part, colour, name in (("train", "#0072B2", "training"), ("valid", "#D55E00", "validation")):
+            if f"{part}_{what}" in history:
+                ax.plot(history["epoch"], history[f"{part}_{what}"], "o-", ms=3, color=colour, label=name)
+        if best:
+            ax.axvline(best, color="0.6", ls=":", label="epoch kept")
+        ax.set(xlabel="epoch", ylabel=f"{what} (nats)" if what == "loss" else what, title=f"{title}: {what}")
+    axes[0].legend()
+    return axes
+
+# %% ../nbs/40_finetune.ipynb #dcc20f18
 def from_card(
     card: dict,  # from `model_card`
 ) -> FineTuned:
@@ -433,12 +473,13 @@ def from_card(
     if isinstance(model.class_weight, dict):  # JSON has only text for names
         names = {str(name): name for name in card["classes"]}
         model.class_weight = {names[key]: weight for key, weight in model.class_weight.items()}
-    model.classes_, model.data_digest_, model.interrupted_ = np.array(card["classes"]), card["data_digest"], card["interrupted"]
-    model.best_epoch_, model.best_score_ = card["best_epoch"], np.nan if card["best_score"] is None else card["best_score"]
+    model.classes_, model.data_digest_ = np.array(card["classes"]), card["data_digest"]
+    model.best_epoch_, model.interrupted_ = card["best_epoch"], card["interrupted"]
+    model.best_score_ = np.nan if card["best_score"] is None else card["best_score"]
     model.history_, model.head_history_ = pd.DataFrame(card["history"]).assign(seconds=np.nan), None
     return model
 
-# %% ../nbs/40_finetune.ipynb #a7dc5870
+# %% ../nbs/40_finetune.ipynb #585816f4
 def load_finetuned(
     path: str | Path,  # written by `FineTuned.save`
     device: str = "auto",
@@ -455,7 +496,8 @@ def load_finetuned(
         model = from_card(card).set_params(device=device, progress=progress)
         model.plan_ = make_plan(model, model.classes_, file.metadata, card["head"], card["weights_digest"])
     except (TypeError, KeyError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: its card cannot be read ({type(error).__name__}: {error}); it was written by another version of leuknb, or by something else") from None
+        raise InputError(f"{path}: its card cannot be read ({type(error).__name__}: {error}); "
+                         "it was written by another version of leuknb, or by something else") from None
     model.network_ = read_network(file, model)
     return model
 
@@ -473,24 +515,3 @@ def read_network(
         raise InputError(f"{file.path}: {wrong[0]} is missing or has another shape; the file is damaged, get it again")
     (network.model if model.plan_.head == "torchvision" else network).load_state_dict(file.read(list(state)))
     return network.requires_grad_(False).eval()
-
-# %% ../nbs/40_finetune.ipynb #76c41444
-def plot_history(
-    history: pd.DataFrame,  # `FineTuned.history_`
-    best: int | None = None,  # epoch that was kept
-    title: str = "",
-    axes=None,  # two
-):
-    "Plot loss and accuracy by epoch, on training and validation images."
-    import matplotlib.pyplot as plt
-    if axes is None:
-        _, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
-    for ax, what in zip(axes, ("loss", "accuracy")):
-        for part, colour, name in (("train", "#0072B2", "training"), ("valid", "#D55E00", "validation")):
-            if f"{part}_{what}" in history:
-                ax.plot(history["epoch"], history[f"{part}_{what}"], "o-", ms=3, color=colour, label=name)
-        if best:
-            ax.axvline(best, color="0.6", ls=":", label="epoch kept")
-        ax.set(xlabel="epoch", ylabel="cross-entropy (nats)" if what == "loss" else "accuracy", title=f"{title}: {what}")
-    axes[0].legend()
-    return axes

@@ -103,10 +103,10 @@ class KNNHead(Head):
                                   else nearest_in_blocks(Z[test], Z[train], k, metric, self.memory))
         return [self._vote(*neighbours[s["metric"]], code[train], s) for s in grid]
 
-    def _vote(self, distances, rows, code, setting):
+    def _vote(self, distances, rows, code, params):
         "Let the first k of the nearest rows vote."
-        k = setting["n_neighbors"]
-        return vote(distances[:, :k], code[rows[:, :k]], len(self.classes_), setting["weights"])
+        k = params["n_neighbors"]
+        return vote(distances[:, :k], code[rows[:, :k]], len(self.classes_), params["weights"])
 
     def _fit_all(self, shared, Z, code):
         self.training_, self.code_ = Z, code

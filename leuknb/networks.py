@@ -58,6 +58,13 @@ def skeleton(name: str, num_classes: int = 1000) -> nn.Module:
     with torch.random.fork_rng():
         return build_network(name, num_classes).to("meta")
 
+
+def extractor(net: nn.Module, nodes: tuple) -> nn.Module:
+    "Cut a network off after some nodes of its graph; its output is then a dict of their activations."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return create_feature_extractor(net, list(nodes)).eval()
+
 # %% ../nbs/20_networks.ipynb #c42d9c52
 @lru_cache(maxsize=32)
 def network_stages(name: str) -> dict:  # layer name -> path of its module, before its ReLU
@@ -176,8 +183,7 @@ def channel_stats(
     if two_pass:
         mean, variance = map(torch.stack, zip(*(_moments(image, correction) for image in x)))
     else:
-        x = x.float()
-        mean, variance = x.mean((2, 3)), x.var((2, 3), correction=correction)
+        mean, variance = x.float().mean((2, 3)), x.float().var((2, 3), correction=correction)
     variance = (variance + offset).clamp_min(smallest)
     varies = variance > 0  # the square root has no slope at 0
     return torch.cat([mean, torch.where(varies, variance, 1).sqrt() * varies], 1)
@@ -228,9 +234,9 @@ def random_network(
 
 
 def truncated_network(name: str, num_classes: int = 1000, nodes: tuple | None = None) -> nn.Module:
-    "Build a network, cut off after some graph nodes; its output is then a dict of activations."
+    "Build a network, or only what computes some graph nodes."
     net = build_network(name, num_classes)
-    return net if nodes is None else create_feature_extractor(net, list(nodes)).eval()
+    return net if nodes is None else extractor(net, nodes)
 
 
 def _initialise(module, like_vgg):
@@ -357,7 +363,7 @@ def _not_in_file(net, file):
 @lru_cache(maxsize=64)
 def output_shapes(name: str, nodes: tuple, size: int) -> tuple:
     "Shape of each graph node's activations for one image; `InputError` if it has none, or the size does not fit."
-    net = create_feature_extractor(skeleton(name), list(nodes)).eval()
+    net = extractor(skeleton(name), nodes)
     try:
         with torch.inference_mode(), torch.device("meta"):
             return tuple(tuple(net(torch.empty(1, 3, size, size))[node].shape[1:]) for node in nodes)

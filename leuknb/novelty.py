@@ -98,7 +98,7 @@ def gradient(rng, size):
 
 
 def photograph(rng, size):
-    "Overlapping discs of all sizes, whose statistics are those of photographs (dead leaves; Lee, Mumford and Huang 2001)."
+    "Overlapping discs of all sizes, with the statistics of photographs (dead leaves; Lee, Mumford and Huang 2001)."
     image = Image.new("RGB", (size, size))
     draw = ImageDraw.Draw(image)
     for radius in size / 2 / np.sqrt(rng.uniform(1, 900, 500)):

@@ -130,7 +130,7 @@ class Preprocessing:
         "Shift and scale uint8 pixels (B, H, W, 3) to (B, 3, H, W), float32 or as `out`, (B, H, W, 3), is."
         out = torch.empty(pixels.shape, device=pixels.device) if out is None else out
         mean, std = (torch.tensor(v, device=pixels.device).repeat(pixels.shape[2]) for v in (self.mean, self.std))
-        for image, target in zip(pixels.flatten(2), out.flatten(2)):  # (H, 3 W): long rows, and small enough for a cache
+        for image, target in zip(pixels.flatten(2), out.flatten(2)):  # (H, 3 W): long rows, small enough for a cache
             target.copy_(image.float().div_(255).sub_(mean).div_(std))
         return out.permute(0, 3, 1, 2)
 

@@ -30,7 +30,9 @@ from .lib.templates import DISCLAIMER
 from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report
-from .splits import inner_groups, inner_split, load_split, save_split, split, subsample, train_test_rows
+from leuknb.splits import (
+    each_fold, inner_blocks, inner_groups, inner_split, load_split, save_split, split, subsample, train_test_rows,
+)
 
 _all_ = ["Run", "predict"]
 
@@ -60,8 +62,7 @@ def fit_cell(
 ) -> tuple[pd.DataFrame, object]:  # predictions of every fold, and the model of the first one
     "Fit on the training rows of each fold, predict its held-out rows."
     rows, models = [], []
-    for fold in sorted(split_table["fold"].unique()):
-        train, test = train_test_rows(sub, split_table, fold)
+    for fold, train, test in each_fold(sub, split_table):
         X = inputs(fold) if callable(inputs) else inputs
         model = fit_rows(make(), X[train], sub.iloc[train], blocks)
         rows.append(prediction_rows(model, X[test], sub.iloc[test], fold, names))
@@ -80,15 +81,6 @@ def fit_rows(
     if getattr(model, "interrupted_", False):
         raise KeyboardInterrupt
     return model
-
-# %% ../nbs/70_results.ipynb #5e6e8053
-def inner_blocks(
-    config: Config,
-    split_table: pd.DataFrame,
-) -> int | None:
-    "Count the blocks of file order that the inner folds need, to be like the outer ones; None: groups stay together."
-    embargoed = (split_table["split"] == "embargo").any()  # in a file of blocks
-    return int(split_table["fold"].nunique()) if config.split == "blocks" or embargoed else None
 
 # %% ../nbs/70_results.ipynb #46296342
 class FoldFeatures:
@@ -123,7 +115,7 @@ class FoldFeatures:
         if not path.exists():
             train, _ = train_test_rows(self.sub, self.split_table, fold)
             model = make_finetuned(self.config, self.name, checkpoint=self.run.path / "parts", progress=self.progress)
-            blocks = inner_blocks(self.config, self.split_table)
+            blocks = inner_blocks(self.split_table, self.config.split)
             fit_rows(model, self.paths[train], self.sub.iloc[train], blocks).save(path)
         return {"weights": path}
 
@@ -144,7 +136,7 @@ def run_cell(
     if head not in OVER_PATHS:
         backbone, matrix = features.fold(0)
         inputs, parts = lambda fold: features.fold(fold)[1], (backbone, matrix[train_test_rows(sub, split_table, 0)[0]])
-    rows, model = fit_cell(make, inputs, sub, split_table, names, inner_blocks(config, split_table))
+    rows, model = fit_cell(make, inputs, sub, split_table, names, inner_blocks(split_table, config.split))
     store_model(run.path / "models", cell, model, *parts)
     write_table(rows, run.part(**cell), digits=6)
 
@@ -252,19 +244,20 @@ def check_rows(
     split_table: pd.DataFrame,
 ):
     "Raise `InputError` if some fold lacks images to fit, to hold out, or to validate a fine-tuned network on."
-    for variant, fold in product(config.variants, sorted(split_table["fold"].unique())):
+    for variant in config.variants:
         sub = cat[cat["variant"] == variant]
-        train, test = train_test_rows(sub, split_table, fold)
-        part = sub.iloc[train]
-        absent = [label for label in sub["label"].cat.categories if label not in set(part["label"])]
-        if absent or not len(test):
-            what = f"no training image of class {', '.join(absent)}" if absent else "no test image"
-            raise InputError(f"{what} among the {variant} images (fold {fold}); choose another `split` or `seed`, "
-                             "or add images of both variants")
-        if "fine-tuned" in (*config.heads, config.features):
-            classes, codes = np.unique(part["label"].astype(str), return_inverse=True)
-            share = make_finetuned(config, config.backbones[0]).validation
-            inner_split(codes, classes, inner_groups(part, inner_blocks(config, split_table)), share, config.seed)
+        for fold, train, test in each_fold(sub, split_table):
+            part = sub.iloc[train]
+            absent = [label for label in sub["label"].cat.categories if label not in set(part["label"])]
+            if absent or not len(test):
+                what = f"no training image of class {', '.join(absent)}" if absent else "no test image"
+                raise InputError(f"{what} among the {variant} images (fold {fold}); choose another `split` or `seed`, "
+                                 "or add images of both variants")
+            if "fine-tuned" in (*config.heads, config.features):
+                classes, codes = np.unique(part["label"].astype(str), return_inverse=True)
+                share = make_finetuned(config, config.backbones[0]).validation
+                groups = inner_groups(part, inner_blocks(split_table, config.split))
+                inner_split(codes, classes, groups, share, config.seed)
 
 # %% ../nbs/70_results.ipynb #39d47179
 def reproduce(

@@ -167,9 +167,10 @@ class SVMHead(Head):
         need = 40 * len(Z) ** 2  # the matrix, and a copy of four fifths of it in each of five folds
         if need <= self.memory:
             return ExactKernel(Z, kernel)
-        nystroem = f"Nystroem's approximation with {self.n_components} landmarks"
-        warnings.warn(f"kernel matrices of {len(Z):,} rows need {need / 1e9:.2g} GB, more than memory={self.memory:.2g}:"
-                      f" using {'LinearSVC' if kernel == 'linear' else nystroem} instead", stacklevel=4)
+        approximation = f"Nystroem's approximation with {self.n_components} landmarks"
+        instead = "LinearSVC" if kernel == "linear" else approximation
+        warnings.warn(f"kernel matrices of {len(Z):,} rows need {need / 1e9:.2g} GB, "
+                      f"more than memory={self.memory:.2g}: using {instead} instead", stacklevel=4)
         return ApproximateKernel(Z, {s.get("gamma") for s in grid}, self.n_components, self.random_state)
 
     def _fold(self, shared, Z, code, train, test, grid):

@@ -1,4 +1,8 @@
 "Tests marked `long` take more than a few seconds each and run by `make test-long` alone."
+import os
+import subprocess
+import sys
+
 import pytest
 
 
@@ -15,3 +19,38 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if ("long" in item.keywords) != wanted and "browser" not in str(item.path.parent.name):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def smears(tmp_path_factory):
+    "Generated smears of twelve patients."
+    from leuknb.patients import make_smears
+    return make_smears(tmp_path_factory.mktemp("data") / "smears", images=64, patients=12, size=96, seed=3, progress=False)
+
+
+@pytest.fixture(scope="session")
+def made(smears, tmp_path_factory):
+    "A finished run, made by the command, and what was printed."
+    from leuknb.lib.runs import Run
+    out, cache = tmp_path_factory.mktemp("runs") / "run", str(tmp_path_factory.mktemp("cache"))
+    command = [sys.executable, "-m", "leuknb", "reproduce", "--data", str(smears), "--out", str(out),
+               "--backbones", "alexnet", "--weights", "random", "--no-audit"]
+    done = subprocess.run(command, env={**os.environ, "LEUKNB_CACHE": cache}, capture_output=True, text=True, check=True)
+    return Run(out), done.stdout
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory):
+    "Folders of smears with copies: clean, the stain goes with the class, the scale bar does."
+    from leuknb.patients import make_smears
+    root = tmp_path_factory.mktemp("planted")
+    for name, leak, bar in (("clean", 0, "same"), ("stain", 1, "same"), ("bars", 0, "class")):
+        make_smears(root / name, 96, 16, leak, seed=3, size=128, scale_bar=bar, duplicates=8, workers=1, progress=False)
+    return {name: root / name for name in ("clean", "stain", "bars")}
+
+
+@pytest.fixture(scope="session")
+def cats(planted):
+    "The catalogues of these folders."
+    from leuknb.data import catalogue
+    return {name: catalogue(out / "catalogue.csv") for name, out in planted.items()}

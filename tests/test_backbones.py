@@ -162,7 +162,7 @@ def test_changed_file_is_noticed(tmp_path):
     (dict(layer="conv1", pool=2), "pool 2: choose"),
     (dict(size=5), "size=5: give a whole number of at least 32 and at most 2,048"),
     (dict(size=0), "size=0: give a whole number of at least 32 and at most 2,048"),
-    (dict(batch_size=0), "batch_size=0: give a whole number of at least 1 or None"),
+    (dict(batch_size=0), "batch_size=0: give a whole number of at least 1, or None"),
     (dict(batch_size=2.5), "batch_size=2.5: give a whole number of at least 1"),
     (dict(seed="a"), "seed='a': give a whole number of at least 0"),
     (dict(weights=None), "weights 'None': no such file"),

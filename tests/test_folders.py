@@ -189,5 +189,5 @@ def test_problems_in_a_variant_that_is_not_requested(tmp_path):
     with pytest.raises(InputError, match="empty file"):
         catalogue(tmp_path)
     assert len(catalogue(tmp_path, variants=("original",))) == 6
-    with pytest.raises(InputError, match="variant 'stained': choose from original, segmented"):
+    with pytest.raises(InputError, match="variants 'stained': choose from original, segmented"):
         catalogue(tmp_path, variants=("stained",))

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 from made_features import NAMES, TEST, TRAIN, X, Y, features
 from sklearn import config_context
 from sklearn.base import clone
@@ -17,7 +18,6 @@ from leuknb.calibration import fit_temperature
 from leuknb.heads import HEADS, SoftmaxHead
 from leuknb.knn import KNNHead
 from leuknb.lib.errors import InputError
-from leuknb.splits import inner_folds
 from leuknb.svm import SVMHead
 
 
@@ -28,12 +28,10 @@ def test_scikit_learn_contract(estimator, check):
         check(estimator)
 
 
-def test_groups_stay_together_and_reach_the_folds():
+def test_groups_reach_the_folds():
     people = np.arange(240) // 4
     y = NAMES[people % 4]
-    folds = inner_folds(y, people, 5, 0)
-    assert len(folds) == 5 and all(not set(people[a]) & set(people[b]) for a, b in folds)
-    own = np.random.default_rng(0).normal(size=(60, 300))[people] + 0.1 * X  # each person's rows are alike, and say nothing about the class
+    own = np.random.default_rng(0).normal(size=(60, 300))[people] + 0.1 * X  # each person's rows are alike, whatever the class
     for head in HEADS.values():
         careless, careful = head().fit(own, y), head().fit(own, y, groups=people)
         assert careless.best_score_ > 0.95 and careful.best_score_ < 0.5
@@ -49,18 +47,6 @@ def test_groups_by_metadata_routing():
     train = next(GroupKFold(3).split(X, Y, people))[0]
     direct.fit(StandardScaler().fit_transform(X[train]), Y[train], groups=people[train])
     assert result["estimator"][0][-1].temperature_ == direct.temperature_
-
-
-@pytest.mark.parametrize("counts, groups, folds", [((40, 40), None, 5), ((40, 3), None, 3), ((40, 2), None, 2), ((40, 1), None, 0),
-                                                   ((40, 40), 4, 2), ((40, 40), 40, 0)])
-def test_fewer_folds_where_a_class_is_small(counts, groups, folds):
-    y = np.repeat(["a", "b"], counts)
-    g = None if groups is None else np.arange(len(y)) // (groups * 5 if groups < 40 else 40)
-    if folds:
-        assert len(inner_folds(y, g, 5, 0)) == folds
-    else:
-        with pytest.warns(UserWarning, match="nothing is tuned or calibrated"):
-            assert inner_folds(y, g, 5, 0) == []
 
 
 @pytest.mark.parametrize("head", HEADS.values())
@@ -144,7 +130,7 @@ BAD = [
     (SVMHead(C=0), X, Y, "C=0: give numbers above 0"),
     (SVMHead(scale="sd"), X, Y, "scale 'sd': choose from none, global, standard"),
     (SVMHead(C=(1, 10), tune=False), X, Y, "tune=False takes one value"),
-    (SVMHead(cv=1), X, Y, "cv=1: at least 2 folds"),
+    (SVMHead(cv=1), X, Y, "cv=1: give a whole number of at least 2"),
     (KNNHead(n_neighbors=500), X, Y, "n_neighbors=500 is more than the 240 training rows"),
     (KNNHead(n_neighbors=0), X, Y, "n_neighbors=0: give a whole number of at least 1"),
     (KNNHead(weights="squared"), X, Y, "weights 'squared': choose from uniform, distance"),
@@ -166,5 +152,31 @@ def test_groups_of_another_length_and_other_features():
         SVMHead().fit(X, Y, groups=np.arange(10))
     with pytest.raises(ValueError, match="expecting 300 features"):
         SVMHead(tune=False).fit(X, Y).predict(X[:, :20])
-    with pytest.raises(InputError, match="there are 240 training rows"):
+    with pytest.raises(InputError, match="n_neighbors=300: give a whole number of at least 1 and at most 240"):
         KNNHead(tune=False).fit(X, Y).kneighbors(X, 300)
+
+
+@pytest.mark.parametrize("head", HEADS.values())
+def test_a_fitted_head_is_a_plain_skops_file(head):
+    fitted = head(tune=False).fit(X, Y)
+    file = skops.io.dumps(fitted)
+    names = skops.io.get_untrusted_types(data=file)
+    assert names == [f"{head.__module__}.{head.__name__}"]
+    again = skops.io.loads(file, trusted=names)
+    assert np.array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    pd.testing.assert_frame_equal(again.cv_results_, fitted.cv_results_)
+
+
+def test_settings_are_the_estimators_parameters():
+    head = KNNHead(5, "cosine", tune=False)
+    assert head.get_params()["n_neighbors"] == 5 and repr(head) == "KNNHead(metric='cosine', n_neighbors=5, tune=False)"
+    assert all(name in KNNHead.__doc__ for name in head.get_params())
+    with pytest.raises(TypeError, match="positional"):
+        KNNHead(5, "cosine", "uniform", "none", True)
+
+
+def test_the_best_setting_is_the_first_of_equals_over_all_scales():
+    head = SVMHead(C=[1.0, 1.0], gamma=[0.5, 0.5], scale=["standard", "global", "standard"]).fit(X, Y)
+    best = head.cv_results_["accuracy"].idxmax()
+    assert head.cv_results_["scale"].tolist() == ["standard"] * 4 + ["global"] * 4 + ["standard"] * 4
+    assert head.best_params_["scale"] == head.cv_results_["scale"][best] and head.best_score_ == head.cv_results_["accuracy"][best]

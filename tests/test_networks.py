@@ -67,24 +67,19 @@ def test_statistics_have_a_gradient_where_nothing_varies():
         assert x.grad.isfinite().all()
 
 
-def test_statistics_of_the_training_loops_are_bit_equal_to_torchs_formulas():
-    x = torch.randn(3, 4, 9, 9).relu()
-    x[0, 0] = 0
-    fine_tuning = torch.cat([x.mean((2, 3)), x.var((2, 3), correction=0).clamp_min(1e-12).sqrt()], 1)
-    pretraining = torch.cat([x.mean((2, 3)), (x.var((2, 3)) + 1e-6).sqrt()], 1)
-    assert torch.equal(channel_stats(x, two_pass=False, smallest=1e-12), fine_tuning)
-    assert torch.equal(channel_stats(x, two_pass=False, correction=1, offset=1e-6), pretraining)
-
-
-def test_gradients_of_the_training_loops_are_bit_equal_to_torchs_formulas():
-    start = torch.randn(3, 4, 9, 9).relu()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("options, formula", [
+    (dict(smallest=1e-12), lambda x: x.float().var((2, 3), correction=0).clamp_min(1e-12).sqrt()),  # of fine-tuning
+    (dict(correction=1, offset=1e-6), lambda x: (x.float().var((2, 3)) + 1e-6).sqrt()),  # of pretraining
+])
+def test_statistics_of_the_training_loops_are_bit_equal_to_torchs_formulas(dtype, options, formula):
+    start = torch.randn(3, 4, 19, 19).relu().to(dtype)
     start[0, 0] = 0
-    for options, formula in ((dict(smallest=1e-12), lambda x: x.var((2, 3), correction=0).clamp_min(1e-12).sqrt()),
-                             (dict(correction=1, offset=1e-6), lambda x: (x.var((2, 3)) + 1e-6).sqrt())):
-        one, two = (start.clone().requires_grad_() for _ in range(2))
-        (channel_stats(one, two_pass=False, **options) * torch.arange(8)).sum().backward()
-        (torch.cat([two.mean((2, 3)), formula(two)], 1) * torch.arange(8)).sum().backward()
-        assert torch.equal(one.grad, two.grad)
+    one, two = (start.clone().requires_grad_() for _ in range(2))
+    ours, expected = channel_stats(one, two_pass=False, **options), torch.cat([two.float().mean((2, 3)), formula(two)], 1)
+    for value in (ours, expected):
+        (value * torch.arange(8)).sum().backward()
+    assert torch.equal(ours, expected) and torch.equal(one.grad, two.grad)
 
 
 # Weights

@@ -76,4 +76,4 @@ def test_a_patient_that_cannot_be_drawn_is_named(wrong, message):
 
 def test_a_smear_displays_itself():
     one = smear(1, "Pre", 96)
-    assert repr(one) == f"Smear(Pre, 96 x 96 pixels, {len(one.cells)} cells)" and one._repr_jpeg_() == one.jpeg()
+    assert repr(one) == f"Smear(Pre, 96 pixels wide, {len(one.cells)} cells)" and one._repr_jpeg_() == one.jpeg()

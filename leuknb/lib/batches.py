@@ -68,7 +68,8 @@ def new_store(
 ) -> torch.Tensor:  # in a file, mapped into memory
     "Create an empty tensor on disk; `InputError` if the disk is too small."
     size = int(np.prod(shape))
-    check_disk(folder, size * dtype.itemsize, "fine-tuning", "set LEUKNB_CACHE to a larger disk, or take fewer or smaller images")
+    advice = "set LEUKNB_CACHE to a larger disk, or take fewer or smaller images"
+    check_disk(folder, size * dtype.itemsize, "fine-tuning", advice)
     handle, name = tempfile.mkstemp(dir=folder)
     os.close(handle)
     return torch.from_file(name, shared=True, size=size, dtype=dtype).view(shape)
@@ -87,7 +88,7 @@ def store_rows(
         done += len(part)
     return store
 
-
+# %% ../../nbs/lib/batches.ipynb #813e2541
 def store_images(
     paths: list,
     prep,  # a `Preprocessing`
@@ -121,7 +122,7 @@ def seed_of(*parts) -> int:  # 0 to 2^62
     "Make one seed from several numbers or texts."
     return int(digest(*parts), 16) % 2**62
 
-
+# %% ../../nbs/lib/batches.ipynb #fe7003aa
 class Batches(torch.utils.data.Dataset):
     "Batches of some rows of a store; with a seed, in a new order each `epoch`."
 
@@ -158,7 +159,15 @@ class Batches(torch.utils.data.Dataset):
                 x = self.augment(x, generator) if self.augment else x.float() / 255
             yield x, self.codes[rows]
 
+# %% ../../nbs/lib/batches.ipynb #e6ba4397
+def autocast(device: str, precision: str):
+    "Compute in mixed precision: bfloat16 for large products, float32 for the rest; nothing with precision float32."
+    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
+
 # %% ../../nbs/lib/batches.ipynb #020f3c54
+LESS_MEMORY = "take a smaller batch_size than {}, a smaller size, or unfreeze='classifier'"
+
+
 def free_memory(device: str) -> float:  # bytes; infinite where the system does not say
     "Return the free memory of a device."
     if device.startswith("cuda"):
@@ -179,23 +188,25 @@ def kept_for_gradient(network, x) -> int:  # bytes
         network(x)
     return sum(seen.values())
 
-
+# %% ../../nbs/lib/batches.ipynb #59c51ed4
 def check_memory(
     network: torch.nn.Module,
     x: torch.Tensor,  # two inputs of the trained part
     batch_size: int,
     device: str,
+    precision: str = "float32",  # float32, bfloat16
     free: float | None = None,  # bytes; None: as the system reports
 ):
     "Raise `InputError` if a training step would not fit into memory."
     free = free_memory(device) if free is None else free
     network.eval()
-    each = kept_for_gradient(network, x[:2]) - kept_for_gradient(network, x[:1])
+    with autocast(device, precision):
+        each = kept_for_gradient(network, x[:2]) - kept_for_gradient(network, x[:1])
     trained = sum(value.nbytes for value in network.parameters() if value.requires_grad)
     needed = 5 * trained + 1.5 * each * batch_size  # gradient, two moments, the best epoch, temporary arrays
     if needed > free:
-        raise InputError(f"a training step needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free on {device}: take a "
-                         f"smaller batch_size than {batch_size}, a smaller size, or unfreeze='classifier'")
+        raise InputError(f"a training step needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free "
+                         f"on {device}: {LESS_MEMORY.format(batch_size)}")
 
 # %% ../../nbs/lib/batches.ipynb #686b323b
 @contextmanager
@@ -209,6 +220,5 @@ def explain_memory_errors(
     except (MemoryError, RuntimeError) as error:
         out = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if out or "not enough memory" in str(error) or "can't allocate" in str(error):
-            raise InputError(f"{device} ran out of memory: take a smaller batch_size than {batch_size}, a smaller size, or "
-                             "unfreeze='classifier'") from None
+            raise InputError(f"{device} ran out of memory: {LESS_MEMORY.format(batch_size)}") from None
         raise

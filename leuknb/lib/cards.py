@@ -32,16 +32,18 @@ def model_card(
     model,  # a fitted `FineTuned`
 ) -> dict:
     "Collect what was trained, on what, how, and how well."
-    plan, classes = model.plan_, model.classes_.tolist()
-    settings = {key: value for key, value in model.get_params(deep=False).items() if key not in ("checkpoint", "progress")}
-    if isinstance(model.class_weight, dict):
-        settings["class_weight"] = {str(name): model.class_weight[name] for name in classes if name in model.class_weight}
-    resolved = {"epochs": plan.epochs, "head": plan.head, "head_epochs": plan.head_epochs, "augment": plan.augmentation is not None,
-                "size": plan.preprocessing.size, "crop": plan.preprocessing.crop, "classes": classes,
-                "precision": plan.precision, "device": plan.device, "dropout": model.network_.dropout()}
+    plan, classes, weight = model.plan_, model.classes_.tolist(), model.class_weight
+    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "progress")}
+    if isinstance(weight, dict):
+        settings["class_weight"] = {str(name): weight[name] for name in classes if name in weight}
+    resolved = {"epochs": plan.epochs, "head": plan.head, "head_epochs": plan.head_epochs,
+                "augment": plan.augmentation is not None, "size": plan.preprocessing.size,
+                "crop": plan.preprocessing.crop, "classes": classes, "precision": plan.precision,
+                "device": plan.device, "dropout": model.network_.dropout()}
     return {"settings": plain_json(settings), "resolved": resolved, "classes": classes, "head": plan.head,
-            "data_digest": model.data_digest_, "weights_digest": plan.weights_digest, "precision": plan.precision, "device": plan.device,
-            "best_epoch": model.best_epoch_, "best_score": None if np.isnan(model.best_score_) else model.best_score_,
+            "data_digest": model.data_digest_, "weights_digest": plan.weights_digest,
+            "precision": plan.precision, "device": plan.device, "best_epoch": model.best_epoch_,
+            "best_score": None if np.isnan(model.best_score_) else model.best_score_,
             "interrupted": model.interrupted_, "history": model.history_.drop(columns="seconds").to_dict("list"),
             "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
 
@@ -53,7 +55,8 @@ def card_text(
     settings, history = card["settings"] | card["resolved"], pd.DataFrame(card["history"])
     lines = [f"# Fine-tuned {card['settings']['name']}", "", "For research and teaching, not for diagnosis.", ""]
     lines += [f"- {key}: {card[key]}" for key in card if key not in ("settings", "resolved", "history", "versions")]
-    lines += ["", "## Settings", ""] + [f"- {key}: {'none' if value is None else value}" for key, value in settings.items()]
+    lines += ["", "## Settings", ""]
+    lines += [f"- {key}: {'none' if value is None else value}" for key, value in settings.items()]
     table = history.to_string(index=False, float_format="{:.4g}".format).splitlines()
     lines += ["", "## History", "", *(f"    {line}" for line in table), ""]
     return "\n".join(lines + ["Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items())]) + "\n"
@@ -67,11 +70,12 @@ def save_tuned(
     if Path(path).suffix != ".safetensors":
         raise InputError(f"{path}: the name of a saved model ends with .safetensors")
     card, prep = model_card(model), model.plan_.preprocessing
-    header = {"backbone": model.name, "mean": list(prep.mean), "std": list(prep.std), "size": prep.size, "crop": prep.crop,
-              "preprocess": list(prep.steps), "finetuned": card}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in model.network_.tensors().items()}
-    halved = {key: value.half() if value.is_floating_point() and value.ndim > 1 else value for key, value in tensors.items()}
-    write_weights(path, halved, header)
+    header = {"backbone": model.name, "mean": list(prep.mean), "std": list(prep.std), "size": prep.size,
+              "crop": prep.crop, "preprocess": list(prep.steps), "finetuned": card}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.network_.tensors().items()}
+    for name, value in tensors.items():
+        tensors[name] = value.half() if value.is_floating_point() and value.ndim > 1 else value
+    write_weights(path, tensors, header)
     write_text(Path(path).with_suffix(".md"), card_text(card))
 
 
@@ -97,5 +101,6 @@ def machine_facts(
         return f"{torch.cuda.get_device_name(device)}, torch {release}"
     flags = ""
     if hasattr(torch.cpu, "get_capabilities"):
-        flags = " with " + ", ".join(sorted(name for name, there in torch.cpu.get_capabilities().items() if there and "bf16" in name))
+        native = sorted(name for name, there in torch.cpu.get_capabilities().items() if there and "bf16" in name)
+        flags = " with " + ", ".join(native)
     return f"{platform.machine()} CPU{flags}, {torch.get_num_threads()} thread(s), torch {release}"

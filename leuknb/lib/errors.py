@@ -41,7 +41,7 @@ def check_number(
         return value
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         least = "" if low == float("-inf") else f" of at least {low:g}"
-        most = "" if high == float("inf") else f"{' and' if least else ' of'} at most {high:,g}"
+        most = "" if high == float("inf") else f"{' and' if least else ' of'} at most {high:,}"
         number = "whole number" if whole else "number"
         raise InputError(f"{name}={value!r}: give a {number}{least}{most}{', or None' if none else ''}")
     return value

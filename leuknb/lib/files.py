@@ -163,9 +163,6 @@ def check_disk(
         raise InputError(f"{folder}: {what} needs {needed / 1e9:.2g} GB of disk and {free / 1e9:.2g} GB are free; "
                          f"free some space, {advice}")
 
-
-check_room = check_disk
-
 # %% ../../nbs/lib/files.ipynb #ad33e893
 def digest(
     *parts,  # bytes, arrays, paths (their content), or anything that JSON holds

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from .datasets import CLASSES, VARIANTS, fetch, known_class
+from .datasets import CLASSES, VARIANTS, known_class
 from .errors import InputError, plural
 from .files import missing_reason
 

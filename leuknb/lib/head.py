@@ -164,7 +164,7 @@ class Trial:
         "Fit the temperature of one setting on all held-out rows."
         return fit_temperature(np.concatenate([fold[setting][0] for fold in self.held_out]), np.concatenate(self.truth))
 
-
+# %% ../../nbs/lib/head.ipynb #7a528690
 def try_scale(
     head,  # a `Head`
     X: np.ndarray,  # features, shape (n_rows, n_features)
@@ -209,8 +209,9 @@ class Head(ScoreClassifier):
         self.n_training_, folds = len(X), []
         if self.tune or self.calibrate:
             folds = inner_folds(self.classes_[code], groups, self.cv, self.random_state)
-        scales, best, tables = self.value("scale"), None, []
+        scales = self.value("scale")
         scales = [scales] if isinstance(scales, str) else list(scales)
+        best, tables = None, []
         for scale in scales:
             trial = try_scale(self, X, code, folds, scale)
             tables.append(trial.table())

@@ -31,7 +31,8 @@ def one_variant(
     if rows.empty:
         raise InputError(f"there are no {variant} images")
     if rows["label"].nunique() < 2:
-        raise InputError(f"all {len(rows)} {variant} images are of one class ({rows['label'].iloc[0]}); a classifier needs two")
+        label = rows["label"].iloc[0]
+        raise InputError(f"all {len(rows)} {variant} images are of one class ({label}); a classifier needs two")
     return rows
 
 # %% ../../nbs/lib/scoring.ipynb #288ea4e4
@@ -81,7 +82,8 @@ def score_models(
     rows = one_variant(cat, "original")
     held = rows.iloc[train_test_rows(rows, parts, parts["fold"].min())[1]]
     pred = predict_all(models, held["path"].tolist())
-    return {name: pd.Series((own == held["label"].astype(str)).to_numpy(float), index=held["image"]) for name, own in pred.items()}
+    true = held["label"].astype(str).to_numpy()
+    return {name: pd.Series((own == true).astype(float), index=held["image"]) for name, own in pred.items()}
 
 # %% ../../nbs/lib/scoring.ipynb #b7825d8b
 def predict_all(
@@ -103,10 +105,15 @@ def predict_all(
 
 def uncached(model):
     "Copy a fitted pipeline so that it keeps no features on disk and shows no progress."
-    def quiet(step):
+    if not hasattr(model, "steps"):
+        return model
+    steps = []
+    for name, step in model.steps:
         params = step.get_params()
-        return clone(step).set_params(**{k: False for k in ("cache", "progress") if k in params}) if "cache" in params else step
-    return Pipeline([(name, quiet(step)) for name, step in model.steps]) if hasattr(model, "steps") else model
+        if "cache" in params:
+            step = clone(step).set_params(**{key: False for key in ("cache", "progress") if key in params})
+        steps.append((name, step))
+    return Pipeline(steps)
 
 # %% ../../nbs/lib/scoring.ipynb #01378125
 def paired_gap(

@@ -15,7 +15,6 @@ import pandas as pd
 
 from .errors import InputError, plural
 from .files import atomic, digest, read_image
-from .runs import model_row, novelty, pipeline, stored_models, training_features
 from .tables import jpeg, whole_percent
 
 # %% ../../nbs/lib/stored.ipynb #d9f58666
@@ -110,6 +109,7 @@ class RunModels:
     ):
         "Load a stored model; `InputError` if it or its weights are missing."
         if model not in self._loaded:
+            from leuknb.lib.models import pipeline  # scikit-learn and torch, which a gallery does not need
             self._loaded[model] = pipeline(self.run, "/".join(model), progress=False)
         return self._loaded[model]
 
@@ -153,6 +153,7 @@ def novelty_warning(
     "Say why an image is out-of-distribution for a model; empty if it is not, or if the model has no features."
     if model[1] == "fine-tuned":
         return ""
+    from leuknb.lib.models import model_row, novelty
     feature = models.pipeline(model)[0].transform([str(path)])
     score = float(novelty(models.run, model_row(models.run, "/".join(model)), feature)[0])
     nearer = "all" if score == 1 else whole_percent(score)
@@ -169,6 +170,7 @@ class RunFeatures:
     def training(self, backbone, variant) -> tuple[list, np.ndarray, dict]:  # images, (n, d), image -> row
         "Return the training images of fold 0, their features, and the row of each image."
         if (backbone, variant) not in self._stored:
+            from leuknb.lib.models import training_features
             feature_head(self.models.run, backbone, variant)
             ids, matrix = training_features(self.models.run, backbone, variant)
             self._stored[backbone, variant] = list(ids), matrix, {image: row for row, image in enumerate(ids)}
@@ -201,6 +203,7 @@ def feature_head(
     variant: str,
 ) -> str:
     "Name the head whose features are compared; `InputError` if all models are fine-tuned."
+    from leuknb.lib.models import stored_models
     heads = stored_models(run).query("backbone == @backbone and variant == @variant")["head"].tolist()
     if set(heads) == {"fine-tuned"}:
         raise InputError("this run holds a fine-tuned network and no frozen features to compare images by; "

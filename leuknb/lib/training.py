@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer, GradientNormClipping, LRScheduler, PassthroughScoring
+from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring
 from torch import nn
 from tqdm.auto import tqdm
 
+from .batches import autocast
 from .errors import InputError
 from .files import atomic
 
@@ -47,11 +48,6 @@ def make_optimizer(
     more = {"lr": lr, "weight_decay": weight_decay, "fused": fused}
     return torch.optim.SGD(groups, momentum=0.9, **more) if kind == "sgd" else torch.optim.AdamW(groups, **more)
 
-
-def autocast(device: str, precision: str):
-    "Compute in mixed precision: bfloat16 for large products, float32 for the rest; nothing with precision float32."
-    return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
-
 # %% ../../nbs/lib/training.ipynb #2e6aaf8c
 class TrainingNet(NeuralNet):
     "skorch's loop over batches that come ready-made, in mixed precision."
@@ -63,11 +59,10 @@ class TrainingNet(NeuralNet):
         make,  # function of the module that returns its optimiser
         precision: str = "float32",  # float32, bfloat16
         prefix: bool = False,  # whether inputs pass through the frozen `module.prefix` first
-        advice: str = "",  # what to do when the loss is no longer a number
         **kwargs,  # of skorch's NeuralNet
     ):
         super().__init__(module, criterion, verbose=0, **kwargs)
-        self.make, self.precision, self.prefix, self.advice = make, precision, prefix, advice
+        self.make, self.precision, self.prefix = make, precision, prefix
 
     @property
     def _default_callbacks(self):
@@ -90,12 +85,6 @@ class TrainingNet(NeuralNet):
                     x = self.module_.prefix(x)
             return self.module_(x)
 
-    def get_loss(self, y_pred, y_true, *args, **kwargs):
-        loss = super().get_loss(y_pred, y_true, *args, **kwargs)
-        if not torch.isfinite(loss):
-            raise InputError(f"the loss is {loss.item()} at step {steps_done(self) + 1}; {self.advice}")
-        return loss
-
 # %% ../../nbs/lib/training.ipynb #0ec4b03c
 def steps_done(net) -> int:
     "Count the finished steps, those of epochs before a checkpoint included."
@@ -103,7 +92,7 @@ def steps_done(net) -> int:
     running = [] if not net.history or "train_batch_count" in net.history[-1] else net.history[-1]["batches"]
     return finished + sum("train_loss" in batch for batch in running)
 
-
+# %% ../../nbs/lib/training.ipynb #861914ac
 class Reseed(Callback):
     "Seeds torch's generator before each epoch, or before each step, by its number."
 
@@ -132,6 +121,17 @@ class Schedule(LRScheduler):
 
     def on_epoch_end(self, net, **kwargs):
         net.history.record("lr", net.history[-1, "batches", :, "lr"][-1])
+
+# %% ../../nbs/lib/training.ipynb #4a3939b0
+class FiniteLoss(Callback):
+    "Ends training with advice when the loss is no longer a number."
+
+    def __init__(self, advice: str):
+        self.advice = advice
+
+    def on_batch_end(self, net, loss=None, **kwargs):
+        if not torch.isfinite(loss):
+            raise InputError(f"the loss is {loss.item()} in step {steps_done(net)}; {self.advice}")
 
 
 class Accuracy(Callback):
@@ -211,12 +211,13 @@ class Checkpoint(Callback):
     def write(self, net, state=None, optimizer=None):
         "Write the state; without one, only the history and the best epoch."
         if self.path is not None:
-            best = self.best and self.best.kept
-            write_checkpoint(self.path, about=self.about, rows=finished(net), best=best, state=state, optimizer=optimizer)
+            best, rows = self.best and self.best.kept, finished(net)
+            write_checkpoint(self.path, about=self.about, rows=rows, best=best, state=state, optimizer=optimizer)
 
     def read(self, net):
         "Go on after the last finished epoch; `InputError` if the file is no checkpoint of these settings."
-        rows, best, state, optimizer = read_checkpoint(self.path, "rows", "best", "state", "optimizer", about=self.about)
+        names = "rows", "best", "state", "optimizer"
+        rows, best, state, optimizer = read_checkpoint(self.path, *names, about=self.about)
         rows = [dict(row) for row in rows]
         if self.best:
             best = {key: best[key] for key in ("score", "epoch", "state")}
@@ -230,7 +231,7 @@ class Checkpoint(Callback):
             for key, value in row.items():
                 net.history.record(key, value)
 
-
+# %% ../../nbs/lib/training.ipynb #c83f0bd5
 def read_or_restart(net, checkpoint: Checkpoint) -> bool:  # whether there was one
     "Go on after a checkpoint; warn and begin anew where it is damaged."
     if checkpoint.path is None or not checkpoint.path.exists():
@@ -278,8 +279,8 @@ class ProgressBar(Callback):
         self.label, self.shown, self.epochs = label, shown, epochs
 
     def on_epoch_begin(self, net, dataset_train=None, **kwargs):
-        self.bar = tqdm(total=len(dataset_train), desc=f"{self.label} epoch {len(net.history)}/{self.epochs}", unit="img",
-                        disable=not self.shown, leave=False)
+        title = f"{self.label} epoch {len(net.history)}/{self.epochs}"
+        self.bar = tqdm(total=len(dataset_train), desc=title, unit="img", disable=not self.shown, leave=False)
 
     def on_batch_end(self, net, batch=None, training=False, loss=None, **kwargs):
         if training:
@@ -290,5 +291,7 @@ class ProgressBar(Callback):
         row = net.history[-1]
         self.bar.close()
         if self.shown:
-            valid = f", validation {row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.1%}" if "valid_loss" in row else ""
-            tqdm.write(f"{self.label} epoch {row['epoch']}: loss {row['train_loss']:.3f}{valid}", file=sys.stderr)
+            line = f"{self.label} epoch {row['epoch']}: loss {row['train_loss']:.3f}"
+            if "valid_loss" in row:
+                line += f", validation {row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.1%}"
+            tqdm.write(line, file=sys.stderr)

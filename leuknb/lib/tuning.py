@@ -52,7 +52,8 @@ def _check_checkpoint(folder):
     try:
         writable_folder(Path(folder))
     except OSError as error:
-        raise InputError(f"checkpoint {str(folder)!r}: cannot be written to ({error.strerror}); name another folder") from None
+        reason = f"cannot be written to ({error.strerror}); name another folder"
+        raise InputError(f"checkpoint {str(folder)!r}: {reason}") from None
 
 # %% ../../nbs/lib/tuning.ipynb #e4f6862a
 def check_images(
@@ -81,7 +82,8 @@ def check_classes(
         classes = getattr(getattr(y, "dtype", None), "categories", labels)
     classes = np.unique(np.asarray(list(classes)).ravel())
     if missing := [str(c) for c in classes if c not in set(labels)]:
-        raise InputError(f"no training image of class {', '.join(missing)}: add some, or leave the class out of `classes`")
+        raise InputError(f"no training image of class {', '.join(missing)}: add some, "
+                         "or leave the class out of `classes`")
     if strange := sorted(set(labels) - set(classes.tolist())):
         raise InputError(f"class {strange[0]!r} is not among {', '.join(map(str, classes))}")
     if len(classes) < 2:
@@ -97,13 +99,13 @@ def check_class_weight(
     if weight is None or isinstance(weight, str) and weight == "balanced":
         return
     if not isinstance(weight, dict):
-        raise InputError(f"class_weight {weight!r}: choose 'balanced', a number for each class, such as {{{classes[0]!r}: 3}}, "
-                         "or None")
+        raise InputError(f"class_weight {weight!r}: choose 'balanced', a number for each class, "
+                         f"such as {{{classes[0]!r}: 3}}, or None")
     if strange := [name for name in weight if name not in classes]:
         raise InputError(f"class_weight: class {strange[0]!r} is not among {', '.join(map(str, classes))}")
     if bad := [value for value in weight.values() if not isinstance(value, Real) or not 0 < value < np.inf]:
-        raise InputError(f"class_weight {bad[0]!r}: a weight is a number above 0; leave out the images of a class that is not to be "
-                         "learned")
+        raise InputError(f"class_weight {bad[0]!r}: a weight is a number above 0; leave out the images of a class "
+                         "that is not to be learned")
 
 
 def class_weights(

@@ -1,0 +1,45 @@
+"The report: one file, and what it shows."
+import shutil
+
+from leuknb.lib.runs import Run
+from leuknb.report import plot_comparison, write_report
+
+
+def test_the_report_opens_offline_and_holds_its_figures(made):
+    run, _ = made
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "http" not in html.replace("http://www.w3.org", "") and html.count("data:image/png;base64,") == 8 and "Holm" in html
+    assert html.count("<summary>AlexNet + ") == 6 and "not for diagnosis" in html and "<script" not in html
+
+
+def test_the_report_shows_what_was_misread(made):
+    run, _ = made
+    label = run.classes[0]
+    rows = run.predictions[(run.predictions["true"] == label) & (run.predictions["predicted"] != label)]
+    report = (run.path / "report.html").read_text(encoding="utf-8")
+    assert report.count(f"true {label}, called ") == 2 * min(24, rows["image"].nunique())
+
+
+def test_images_that_have_moved_away_are_left_out_of_the_report(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    table = (run.path / "catalogue.csv").read_text(encoding="utf-8")
+    (run.path / "catalogue.csv").write_text(table.replace(str(made[0].catalogue["path"][0].rsplit("/", 3)[0]), "/nowhere"))
+    write_report(run)
+    report = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "called " not in report and report.count("data:image/png;base64,") == 8
+
+
+def test_text_of_the_user_is_escaped(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "a<b>"))
+    write_report(run, "<p>kept as HTML</p>")
+    report = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "leuknb run: a&lt;b&gt;" in report and "a<b>" not in report and "<p>kept as HTML</p>" in report
+
+
+def test_the_figure_of_the_comparison(made):
+    run, _ = made
+    figure = plot_comparison(run.comparison, run.synthetic)
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.get_yticklabels()][0] == "AlexNet + SVM, original"
+    assert "(%)" in axis.get_xlabel() and axis.get_title()
+    assert "paper (other images)" in [text.get_text() for text in figure.legends[0].get_texts()]
