@@ -282,7 +282,7 @@ def run_fetch(args):
 
 def run_cache(args):
     "Show the stored features, or clear them."
-    from leuknb.lib.extract import cache_clear, cache_folder, cache_info
+    from leuknb.lib.cache import cache_clear, cache_folder, cache_info
     info = cache_info()
     if args.clear:
         return print(f"{cache_folder()}: {cache_clear():.1f} MB freed")

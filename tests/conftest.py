@@ -54,3 +54,27 @@ def cats(planted):
     "The catalogues of these folders."
     from leuknb.data import catalogue
     return {name: catalogue(out / "catalogue.csv") for name, out in planted.items()}
+
+
+@pytest.fixture(scope="session")
+def drawn_folder(tmp_path_factory):
+    "A run folder of 60 drawn images with made-up predictions of 16 models, without stored models."
+    from fake_run import make_run
+    return make_run(tmp_path_factory.mktemp("drawn"), count=60)
+
+
+@pytest.fixture
+def drawn_run(drawn_folder):
+    "The same run, without annotations."
+    from leuknb.lib.runs import Run
+    (drawn_folder / "annotations.csv").unlink(missing_ok=True)
+    return Run(drawn_folder)
+
+
+@pytest.fixture
+def explorer(drawn_run):
+    "An explorer over it."
+    from leuknb.explore import explore
+    made = explore(drawn_run, static=False)
+    yield made
+    made.sources.worker.wait()

@@ -130,7 +130,8 @@ def test_one_class_and_no_images(images):
 
 
 def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
-    from leuknb.lib.runs import Run, pipeline, predict, training_features
+    from leuknb.lib.models import pipeline, predict, training_features
+    from leuknb.lib.runs import Run
     from leuknb.results import reproduce
     from leuknb.patients import make_smears
     smears = make_smears(tmp_path / "smears", images=48, patients=12, size=64, seed=1, progress=False)

@@ -186,12 +186,3 @@ def check_robust(
                          "choose original alone as `variants`")
     if not config.tune:
         raise InputError("the head robust has no fixed settings; leave out tune=False")
-
-# %% ../../nbs/lib/config.ipynb #393e83e5
-def __getattr__(name):
-    if name in ("OVER_PATHS", "model_title"):
-        from leuknb.lib import tables
-        return getattr(tables, name)
-    if name == "check_seed":
-        return lambda seed: check_number("seed", seed, 0, 2**32 - 1, whole=True)
-    raise AttributeError(name)

@@ -115,28 +115,28 @@ def prediction_bars(pred, i, j) -> str:
     return bars_html(pred.classes, rows)
 
 
-def show_twins(viewer, images, image, variant):
-    "Show an image beside its twin, or the one variant that there is."
-    variants = [v for v in ("original", "segmented") if (image, v) in images.rows] or [variant]
-    shown = []
+def show_image(viewer, facts, pred, sources, i, j):
+    "Show image i beside its twin (or the one variant that there is, as model j reads it), and its facts."
+    image, images, shown = pred.images[i], sources.images, []
+    variants = [v for v in ("original", "segmented") if (image, v) in images.rows] or [pred.models[j][2]]
     for v in variants:
         recorded = images.rows.get((image, v), ("not in the catalogue", ""))[0]
         shown.append({"variant": v, "caption": v, "alt": f"{image}, {v}", "missing": f"cannot be read: {recorded}"})
     viewer.show(images=shown, blobs=[images.large(image, v) for v in variants], overlay=b"")
+    facts.value = facts_html(facts_about(pred, images, sources.neighbours.meta, i))
 
 # %% ../../nbs/lib/detail.ipynb #a85732cc
 class Detail(widgets.VBox):
     "The current image: its twin, attribution, annotation, predictions of all models, neighbours and facts."
 
     def __init__(self, state: State, sources: Sources):
-        self.state, self.sources, self.index = state, sources, None
+        self.state, self.sources, self.index, self.model = state, sources, None, widgets.Dropdown(description="Model")
         self.title, self.bars, self.facts = (widgets.HTML() for _ in range(3))
-        self.model = widgets.Dropdown(description="Model")
         self.attribution, self.near = AttributionPart(sources, state.pred.classes), NeighbourPart(sources)
         self.stored, self.annotation = StoredPart(sources), AnnotationPanel(state, sources.images)
         super().__init__([
-            self.title, self.attribution.viewer, self.stored.html, row(self.model, self.attribution.target), self.annotation,
-            heading("Predictions of all models"), self.bars, self.near.box, heading("Catalogue"), self.facts])
+            self.title, self.attribution.viewer, self.stored.html, row(self.model, self.attribution.target),
+            self.annotation, heading("All predictions"), self.bars, self.near.box, heading("Catalogue"), self.facts])
         self.add_class("lk-panel")
         self.model.observe(lambda _: self.show_model(), "value")
         state.observe(lambda _: self.show(), ["current", "opened"])
@@ -152,8 +152,7 @@ class Detail(widgets.VBox):
         pred, (i, j) = self.state.pred, self.state.current
         offer(self.model, model_options(self.state, i), j)
         self.index = i
-        show_twins(self.attribution.viewer, self.sources.images, pred.images[i], pred.models[j][2])
-        self.facts.value = facts_html(facts_about(pred, self.sources.images, self.sources.neighbours.meta, i))
+        show_image(self.attribution.viewer, self.facts, pred, self.sources, i, j)
         self.show_model()
 
     def show_model(self):

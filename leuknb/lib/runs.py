@@ -215,7 +215,7 @@ def machine(
     "Describe where the numbers are computed: processor, threads, device and precision."
     import torch
 
-    from leuknb.lib.extract import resolve_device, resolve_precision
+    from leuknb.lib.devices import resolve_device, resolve_precision
     info, device = Path("/proc/cpuinfo"), resolve_device(config.device)
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -252,10 +252,3 @@ def differences(
     names += ["images"] if old["data"].get("digest") != new["data"]["digest"] else []
     known = new["machine"] | old.get("machine", {})  # runs of old did not record it
     return names + [name for name in ("device", "precision") if known[name] != new["machine"][name]]
-
-# %% ../../nbs/lib/runs.ipynb #e59972c1
-def __getattr__(name):
-    if name in ("pipeline", "predict", "stored_models", "model_row", "training_features", "novelty", "stored_features"):
-        from leuknb.lib import models
-        return getattr(models, name)
-    raise AttributeError(name)

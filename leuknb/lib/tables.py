@@ -126,8 +126,8 @@ class Intervals(pd.DataFrame):
         return shown
 
     def _repr_html_(self):
-        note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, Brier score and log"
-        note += " loss are coefficients. For research and teaching, not for diagnosis."
+        note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, Brier score and"
+        note += " log loss are coefficients. For research and teaching, not for diagnosis."
         return f"{self.folded().to_html(float_format='{:.3g}'.format)}<p><small>{note}</small></p>"
 
 # %% ../../nbs/lib/tables.ipynb #4c764741

@@ -1,0 +1,65 @@
+"""The page of its own: quoted paths, ports, hosts, and the token."""
+import ast
+import json
+import socket
+import threading
+import webbrowser
+
+import pytest
+
+from leuknb.lib import page
+from leuknb.lib.errors import InputError
+from leuknb.lib.page import explore_page, free_port, is_local, page_notebook, reached
+
+
+def test_page_notebook_quotes_its_paths(tmp_path):
+    path = page_notebook(tmp_path, tmp_path / 'a"b\n\'c', images="x'y")
+    cell = json.loads(path.read_text())["cells"][0]["source"]
+    call = ast.parse(cell).body[1].value
+    assert ast.literal_eval(call.args[0]) == str((tmp_path / 'a"b\n\'c').resolve())
+
+
+def test_ports_and_hosts():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(InputError, match="cannot be used"):
+            free_port("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(InputError, match="cannot be used"):
+        free_port("127.0.0.1", 70_000)
+    assert [reached(h) for h in ("127.0.0.1", "0.0.0.0", "::", "::1")] == ["127.0.0.1", "127.0.0.1", "127.0.0.1", "[::1]"]
+    assert is_local("127.0.0.1") and is_local("localhost") and not is_local("0.0.0.0") and not is_local("10.1.2.3")
+
+
+def test_the_page_that_is_opened_is_the_one_with_the_token(drawn_folder, monkeypatch, capsys):
+    opened, came = [], threading.Event()
+    monkeypatch.setattr(webbrowser, "open", lambda address: (opened.append(address), came.set()))
+
+    def serve(notebook, theme, ip, port, open_browser, **options):
+        with socket.create_server((ip, port)):
+            assert not open_browser and came.wait(20)
+    monkeypatch.setattr(page, "serve", serve)
+    explore_page(drawn_folder)
+    assert opened[0].split("token=")[1] and f": {opened[0]}\n" in capsys.readouterr().out
+
+
+def test_a_folder_that_is_no_run_is_refused_before_a_server_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "serve", lambda *args, **kwargs: pytest.fail("served"))
+    with pytest.raises(InputError, match="no run of leuknb"):
+        explore_page(tmp_path)
+
+
+def test_without_voila_nothing_is_started(drawn_folder, monkeypatch, capsys):
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="pip install"):
+        explore_page(drawn_folder)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_address_of_the_network_is_announced(drawn_folder, monkeypatch, capsys):
+    monkeypatch.setattr(page, "serve", lambda *args, **kwargs: None)
+    explore_page(drawn_folder, open_browser=False, host="0.0.0.0")
+    printed = capsys.readouterr()
+    assert "Open to the network on 0.0.0.0" in printed.err and "http://127.0.0.1:" in printed.out
+    explore_page(drawn_folder, open_browser=False)
+    assert capsys.readouterr().err == ""
