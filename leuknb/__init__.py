@@ -1,5 +1,4 @@
-"""Leukaemia classification from blood smears: what a student types first is here, loaded when it is first used."""
-from importlib import import_module
+"""Leukaemia classification from blood smears: what is typed first is here, and loaded when it is first used."""
 
 __version__ = "0.1.0"
 
@@ -12,6 +11,7 @@ _HOME = {  # name -> the module that defines it; no name is that of a module
 
 
 def __getattr__(name):
+    from importlib import import_module
     if name not in _HOME:
         raise AttributeError(f"module 'leuknb' has no attribute {name!r}")
     return getattr(import_module(f"leuknb.{_HOME[name]}"), name)

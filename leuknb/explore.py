@@ -31,9 +31,9 @@ def headline(
     pred: Predictions,
 ) -> str:
     "Write the name of the run and its size."
-    name = html.escape(Path(run.path).name)
-    return (f'<div class="lk-head"><b><bdi>{name}</bdi></b><span>{len(pred.images):,} held-out images × {len(pred.models)} '
-            f'models</span><span class="lk-quiet">{DISCLAIMER}</span></div>')
+    name, size = html.escape(Path(run.path).name), f"{len(pred.images):,} held-out images × {len(pred.models)} models"
+    return (f'<div class="lk-head"><b><bdi>{name}</bdi></b><span>{size}</span>'
+            f'<span class="lk-quiet">{DISCLAIMER}</span></div>')
 
 
 def problems_html(

@@ -64,16 +64,17 @@ def leak_verdicts(
     models: dict | None = None,  # name -> correct, by image
 ) -> list[str]:
     "Say what the copies mean for the result."
-    group = table.set_index("what").loc["same group"]
+    same_group, n = table.set_index("what")["leaked"]["same group"], table["n"].iloc[0]
     copies = pairs["test"].nunique()
-    verdicts = [f"{group['leaked']} of {plural(group['n'], 'test image')} ({share(group['share'])} %) have an image of "
-                "their group in the training set."]
+    verdicts = [f"{same_group} of {plural(n, 'test image')} ({share(same_group / n)} %) have an image of their group "
+                "in the training set."]
     verdicts.append(f"{copies} test images have a copy, or nearly one, in the training set, such as "
                     f"{pairs['test'].iloc[0]} and {pairs['train'].iloc[0]}." if copies else
                     "No test image has a copy in the training set.")
-    hidden = set(pairs.loc[pairs["variant"] == "segmented", "test"]) - set(pairs.loc[pairs["variant"] == "original", "test"])
-    if hidden:
-        verdicts.append(f"{len(hidden)} of them can be recognised only by their segmented images, such as {min(hidden)}.")
+    original, segmented = (set(pairs.loc[pairs["variant"] == name, "test"]) for name in ("original", "segmented"))
+    if hidden := segmented - original:
+        verdicts.append(f"{len(hidden)} of them can be recognised only by their segmented images, "
+                        f"such as {min(hidden)}.")
     if models and copies:
         name, correct = max(models.items(), key=lambda item: item[1].mean())
         rest = correct[~correct.index.isin(pairs["test"])]
@@ -181,15 +182,15 @@ def kept_shares(
 
 def mask_table(
     kept: pd.DataFrame,  # from `kept_shares`
-) -> Intervals:  # label, n, median, quarter, three_quarters (of the share kept), almost_black, _low, _high, of_black, _low, _high
+) -> Intervals:  # label, n; median, quarter, three_quarters of the share kept; almost_black, of_black with intervals
     "Summarise the share kept in each class, and the classes of the almost black images."
     dark, rows = kept["kept"] < ALMOST_BLACK, []
     for label, part in kept.groupby("label", observed=True):
         black, n = int(dark[part.index].sum()), len(part)
         of_black = (black / dark.sum(), *wilson(black, dark.sum())) if dark.any() else (np.nan,) * 3
         rows.append((label, n, *part["kept"].quantile([0.5, 0.25, 0.75]), black / n, *wilson(black, n), *of_black))
-    columns = ["label", "n", "median", "quarter", "three_quarters", "almost_black", "almost_black_low", "almost_black_high",
-               "of_black", "of_black_low", "of_black_high"]
+    columns = ["label", "n", "median", "quarter", "three_quarters", "almost_black", "almost_black_low",
+               "almost_black_high", "of_black", "of_black_low", "of_black_high"]
     return Intervals(rows, columns=columns)
 
 # %% ../nbs/61_leakage.ipynb #48838e05
@@ -219,7 +220,8 @@ def plot_masks(
     ax, groups = figure.subplots(), dict(list(kept.groupby("label", observed=True)["kept"]))
     ax.boxplot([100 * k for k in groups.values()], orientation="horizontal", tick_labels=list(groups), widths=0.6,
                whis=(5, 95), flierprops=dict(marker=".", ms=3), medianprops=dict(color="#D55E00", lw=2))
-    ax.axvline(100 * ALMOST_BLACK, color="#595959", ls="--", lw=1, label=f"almost black: under {100 * ALMOST_BLACK:.0f} %")
+    limit = 100 * ALMOST_BLACK
+    ax.axvline(limit, color="#595959", ls="--", lw=1, label=f"almost black: under {limit:.0f} %")
     ax.invert_yaxis()
     ax.set(xlabel="pixels that are not black (%); box: half of the images, whiskers: 90 %", ylabel="class", title=title)
     ax.legend(fontsize=8)
@@ -234,6 +236,8 @@ def predict_black(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "black.png"
         Image.new("RGB", (size, size)).save(path)
-        models = {name: uncached(model) for name, model in models.items()}
-        rows = [(name, model.predict([path])[0], float(model.predict_proba([path]).max())) for name, model in models.items()]
+        rows = []
+        for name, model in models.items():
+            model = uncached(model)
+            rows.append((name, model.predict([path])[0], float(model.predict_proba([path]).max())))
     return pd.DataFrame(rows, columns=["model", "predicted", "probability"])

@@ -5,7 +5,7 @@
     python tools/measure_audit.py shifts DIR        audit-shifts.csv, audit-black.csv
     python tools/measure_audit.py oracle            audit-oracle.csv
 
-Each writes into leuknb/assets/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole picture at 448
+Each writes into leuknb/assets/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole image at 448
 pixels. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
 """
 import argparse
@@ -17,11 +17,11 @@ from sklearn.pipeline import make_pipeline
 
 import leuknb.leakage as leakage
 from leuknb.shifts import SEVERITIES, shift_table
-from leuknb.shortcuts import ShortcutFeatures, shortcut_table, table_features
+from leuknb.shortcuts import ShortcutFeatures, shortcut_head, shortcut_table, table_features
 from leuknb.lib import scoring
 from leuknb.backbones import Backbone
 from leuknb.data import catalogue
-from leuknb.splits import split
+from leuknb.splits import split, train_test_rows
 from leuknb.lib.files import atomic
 from leuknb.svm import SVMHead
 from leuknb.patients import make_smears
@@ -75,19 +75,19 @@ def shortcuts(cat):
 def splits(cat):
     "Two shortcuts and the model under stricter and stricter splits."
     features = table_features(cat, ["colour histogram", "background colour"])
-    models = {n: (*f, scoring.shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
-    found, _ = leakage.scheme_splits(cat)
-    tables = [piece(f"splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, found)) for n, m in models.items()]
+    models = {n: (*f, shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
+    schemes, _ = leakage.scheme_splits(cat)
+    tables = [piece(f"splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, schemes)) for n, m in models.items()]
     save(pd.concat(tables), MEASURED / "audit-splits.csv")
 
 
 def shifts(cat, images):
     "The model and a colour histogram, fitted on the paper's kind of split, under every shift."
     rows = scoring.one_variant(cat, "original")
-    train, test = next(scoring.folds_of(rows, split(cat, "paper")))
+    train, test = train_test_rows(rows, split(cat, "paper"), 0)
     held, fitted = rows.iloc[test], {}
     held = held.sample(min(images, len(held)), random_state=0)
-    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", ShortcutFeatures(), scoring.shortcut_head())):
+    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", ShortcutFeatures(), shortcut_head())):
         last.fit(first.transform(rows["path"].tolist())[train], rows["label"].astype(str).to_numpy()[train])
         fitted[name] = make_pipeline(first, last)
     tables = [piece(f"shifts-{s}-{images}", lambda s=s: shift_table(fitted, held, strengths=(s,))) for s in SEVERITIES]
@@ -98,7 +98,7 @@ def shifts(cat, images):
 
 
 def planted(seed, leak, bar):
-    "What the audit finds in one generated folder, split by patient, where stain and scale bar tell the class, or do not."
+    "Audit one generated folder, split by patient, in which stain or scale bar go with the class, or neither."
     with tempfile.TemporaryDirectory() as folder:
         out = make_smears(Path(folder) / "smears", images=240, patients=24, stain_leak=leak, scale_bar=bar, seed=seed, duplicates=12,
                           progress=False)
@@ -134,7 +134,7 @@ def main():
     p.add_argument("part", choices=("shortcuts", "splits", "shifts", "oracle"))
     p.add_argument("data", nargs="?", help="folder with the real images")
     p.add_argument("--images", type=int, default=400, help="test images to shift (default: %(default)s)")
-    p.add_argument("--seeds", type=int, default=20, help="honest folders of the oracle; planted ones are fewer (default: %(default)s)")
+    p.add_argument("--seeds", type=int, default=20, help="clean folders of the oracle; planted ones are fewer (default: %(default)s)")
     args = p.parse_args()
     if args.part == "oracle":
         return oracle(args.seeds)

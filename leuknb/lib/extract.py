@@ -31,10 +31,6 @@ from .weights import WeightFile, weights_digest
 from ..networks import load_into, pool_activations, random_network, truncated_network
 from ..preprocess import Preprocessing
 
-# %% ../../nbs/lib/extract.ipynb #644c8189
-from leuknb.lib.cache import cache_clear, cache_folder, cache_info
-from leuknb.lib.devices import announce, native_bfloat16, resolve_device, resolve_precision
-
 # %% ../../nbs/lib/extract.ipynb #cb5c1896
 class FeatureNetwork(nn.Module):
     "A truncated network: (B, 3, H, W) prepared images to (B, n) float32 features, differentiable."

@@ -17,7 +17,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from .errors import InputError
-from .tables import share
 from ..metrics import clustered_error
 from ..splits import each_fold, train_test_rows
 
@@ -129,6 +128,3 @@ def paired_gap(
     half = stdtrit(n_groups - 1, (1 + confidence) / 2) * error if n_groups > 1 else 1.0
     mean = difference.mean()
     return float(mean), float(max(mean - half, -1)), float(min(mean + half, 1))
-
-# %% ../../nbs/lib/scoring.ipynb #3fdfde2a
-points = share  # the name that 62_shifts uses still

@@ -43,7 +43,7 @@ def contact_sheet(
 
 # %% ../../nbs/lib/still.ipynb #d63020ea
 class StillGallery:
-    "A contact sheet: JPEG bytes, an alternative text, and both as HTML (the one way that keeps the text with the image)."
+    "A contact sheet: JPEG bytes, an alternative text, and both as HTML, which keeps the text with the image."
 
     def __init__(
         self,

@@ -252,7 +252,7 @@ def run_epochs(
     batches,  # a data set
     epochs: int,  # still to run
     best: BestEpoch | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,  # needed with `best`
 ) -> bool:  # whether Ctrl-C ended it
     "Train until the epochs or the patience end."
     net.notify("on_train_begin", X=batches)
@@ -269,6 +269,8 @@ def run_epochs(
             kept = f"the same call continues after epoch {len(finished(net))}"
         warnings.warn(f"stopped by Ctrl-C in epoch {len(net.history)}: {kept}", RuntimeWarning)
         return True
+    if best:
+        checkpoint.write(net)
     return False
 
 # %% ../../nbs/lib/training.ipynb #b96a9c8f
