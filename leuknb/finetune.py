@@ -313,9 +313,8 @@ class Trainer:
             alone = head_alone(self).run()
             if alone.interrupted:
                 return alone
-            weights = alone.best["state"]
-            self.head = {name: value for name, value in weights.items() if name.startswith(self.network.classifier)}
-            self.head_history = alone.history
+            self.head_history, best = alone.history, alone.best["state"]
+            self.head = {name: value for name, value in best.items() if name.startswith(self.network.classifier)}
         with scratch_folder() as folder:
             self.train(stored_inputs(settings, plan, self.network, self.images.paths, folder))
         return self
@@ -335,8 +334,6 @@ class Trainer:
             if not self.head:
                 network.calibrate([trained_inputs(network, plan, x) for x, _ in islice(batches, 8)])
         self.interrupted = run_epochs(net, batches, plan.epochs - len(finished(net)), best, checkpoint)
-        if not self.interrupted:
-            checkpoint.write(net)
         self.history, self.best = history_table(finished(net)), best.kept
 
 # %% ../nbs/40_finetune.ipynb #db7c9005

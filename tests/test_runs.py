@@ -125,8 +125,8 @@ def test_an_old_run_gets_its_report(old):
 def test_an_old_run_is_explored(old):
     from leuknb.explore import explore
     explorer = explore(old, static=False)
-    assert len(explorer.pred.images) == old.predictions["image"].nunique()
-    assert set(explorer.pred.models) == {("alexnet", head, "original") for head in old.choices.heads}
+    assert len(explorer.state.pred.images) == old.predictions["image"].nunique()
+    assert set(explorer.state.pred.models) == {("alexnet", head, "original") for head in old.choices.heads}
 
 
 def test_an_old_run_is_continued(old):
