@@ -40,12 +40,12 @@ def write(folder, name, source):
     (Path(folder) / f"{name}.ipynb").write_text(json.dumps(content))
 
 
-def first_picture(page, address, name, picture):
-    "Seconds from running the cell until its pictures are there."
+def first_image(page, address, name, image):
+    "Seconds from running the cell until its images are there."
     from conftest import run_all
     page.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb?reset")
     page.get_by_text("| Idle").first.wait_for()
-    page.evaluate(f"""() => {{ window.ready = null; const look = () => {{ const all = [...document.querySelectorAll('{picture}')];
+    page.evaluate(f"""() => {{ window.ready = null; const look = () => {{ const all = [...document.querySelectorAll('{image}')];
         if (all.length && all.every(i => i.complete && i.naturalWidth)) window.ready = performance.now(); else requestAnimationFrame(look); }};
         document.addEventListener('click', () => window.begin = performance.now(), true); look(); }}""")
     run_all(page)
@@ -54,7 +54,7 @@ def first_picture(page, address, name, picture):
 
 
 def click_to_detail(page, clicks=12):
-    "Median seconds from a click on a thumbnail until its large picture is drawn."
+    "Median seconds from a click on a thumbnail until its large image is drawn."
     page.wait_for_timeout(4000)
     took = []
     for n in range(1, clicks + 1):
@@ -64,7 +64,7 @@ def click_to_detail(page, clicks=12):
             card.click();
             while (true) {
                 await new Promise(requestAnimationFrame);
-                const image = document.querySelector('.lk-side .lk-picture img');
+                const image = document.querySelector('.lk-side .lk-image img');
                 if (document.querySelector('.lk-title').textContent.includes(name) && image.alt.includes(name) && image.complete) break;
             }
             return (performance.now() - begin) / 1000; }""", n))
@@ -88,11 +88,11 @@ def measure(run):
             browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.set_default_timeout(180_000)
-            first_picture(page, address, "cold", ".lk-card img")
-            shown = first_picture(page, address, "warm", ".lk-card img")
+            first_image(page, address, "cold", ".lk-card img")
+            shown = first_image(page, address, "warm", ".lk-card img")
             imported, opened = map(float, page.locator(".jp-OutputArea-output pre").first.inner_text().split())
             click = click_to_detail(page)
-            naive = first_picture(page, address, "naive", ".naive img")
+            naive = first_image(page, address, "naive", ".naive img")
             browser.close()
     return [("first gallery, new kernel, import included", shown, None), ("first gallery, import excluded", shown - imported, 2.0),
             ("  importing leuknb.explore", imported, None),

@@ -32,6 +32,7 @@ from .lib.errors import InputError
 from .lib.extract import image_digests, image_paths
 from .lib.files import digest
 from .lib.settings import estimator, setting, shared
+from .lib.tables import display_name
 from leuknb.lib.training import (
     Accuracy, BestEpoch, Checkpoint, FiniteLoss, ProgressBar, Reseed, Schedule, TrainingNet, finished, learning_rate,
     make_optimizer, read_or_restart, run_epochs,
@@ -433,7 +434,7 @@ class FineTuned(ClassifierMixin, TuningSettings):
 
     def plot_history(self, axes=None):
         "Plot the learning curves."
-        return plot_history(self.history_, self.best_epoch_, f"Fine-tuned {self.name}", axes)
+        return plot_history(self.history_, self.best_epoch_, f"Fine-tuned {display_name(self.name)}", axes)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

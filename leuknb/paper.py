@@ -9,13 +9,12 @@ __all__ = ['published', 'published_all', 'published_tables', 'plot_published', '
 import textwrap
 from itertools import product
 
-import numpy as np
 import pandas as pd
 
 from .lib.claims import CHECKS, Paper, compare_cells
 from .lib.published import BACKBONES, HEADS, VARIANTS, Published, paper_data, published_cells
 from .lib.tables import Intervals
-from .metrics import per_class, plot_confusion, wilson
+from .metrics import plot_confusion, wilson
 
 # %% ../nbs/55_paper.ipynb #4d0ba5e0
 def published(

@@ -64,7 +64,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
     for one in fields(Recipe):
         check_number(one.name, getattr(recipe, one.name), *one.metadata["range"], whole=isinstance(one.default, int))
     if recipe.narrow > recipe.wide:
-        raise InputError(f"narrow={recipe.narrow} is more than wide={recipe.wide}: crops are narrow to wide pixels wide")
+        raise InputError(f"narrow={recipe.narrow} is more than wide={recipe.wide}; choose a smaller least width")
     if recipe.batch > recipe.laboratories:
         raise InputError(f"a step takes {recipe.batch} laboratories, but there are only {recipe.laboratories}; "
                          "choose a smaller batch")
@@ -359,7 +359,7 @@ def made_from(network: Pretext, recipe: Recipe) -> dict:
     "What a checkpoint belongs to."
     return asdict(recipe) | {"backbone": network.name, "start": network.start}
 
-
+# %% ../nbs/45_pretrain.ipynb #27793532
 def train(
     network: Pretext,
     images: np.ndarray,  # of a set, see `draw_set`

@@ -1,4 +1,4 @@
-"""A run folder with predictions from a seeded generator and drawn pictures: any size, in seconds."""
+"""A run folder with predictions from a seeded generator and drawn images: any size, in seconds."""
 import argparse
 import hashlib
 from itertools import product
@@ -16,15 +16,15 @@ GRID = list(product(["alexnet", "vgg19"], ["svm", "knn", "softmax", "fine-tuned"
 
 def draw(rng, kind, segmented, size=224):
     "A cartoon of a smear: pale ground, red cells, and violet cells that grow with the class."
-    picture = Image.new("RGB", (size, size), "black" if segmented else tuple(rng.integers(225, 245, 3).tolist()))
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (size, size), "black" if segmented else tuple(rng.integers(225, 245, 3).tolist()))
+    pen = ImageDraw.Draw(image)
     for _ in range(0 if segmented else 14):
         x, y, r = rng.integers(0, size, 2).tolist() + [int(rng.integers(9, 13))]
         pen.ellipse((x - r, y - r, x + r, y + r), fill=(226, 172, 170), outline=(205, 150, 150))
     for _ in range(2 + 2 * kind):
         x, y, r = rng.integers(0, size, 2).tolist() + [int(rng.integers(11, 17))]
         pen.ellipse((x - r, y - r, x + r, y + r), fill=tuple(rng.integers((90, 40, 130), (130, 80, 180)).tolist()))
-    return picture
+    return image
 
 
 def probabilities(rng, true, skill, classes=4):
@@ -36,7 +36,7 @@ def probabilities(rng, true, skill, classes=4):
 
 
 def catalogue(folder, rng, count, draw_all=True):
-    "Draw the pictures; one row a file."
+    "Draw the images; one row a file."
     rows = []
     for i, variant in product(range(count), ["original", "segmented"]):
         kind = i % 4

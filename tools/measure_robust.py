@@ -18,14 +18,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from leuknb.backbones import Backbone
-from leuknb.preprocess import STEPS
+from leuknb.preprocess import register_step
 from leuknb.calibration import choose_threshold
 from leuknb.data import catalogue
 from leuknb.splits import split
 from leuknb.svm import SVMHead
 from leuknb.metrics import wilson
 from leuknb.splits import inner_groups, train_test_rows
-from leuknb.novelty import FOREIGN, NoveltyScore, foreign_images
+from leuknb.novelty import FOREIGN, NoveltyScore, foreign_image
 from leuknb.robust import Robust, RobustHead
 from leuknb.segment import segment
 from leuknb.shifts import shift_table
@@ -128,7 +128,7 @@ def unlike(recipe, X, rows, count=60):
         for kind in FOREIGN:
             paths = [Path(folder) / f"{kind}-{i}.png" for i in range(count)]
             for i, path in enumerate(paths):
-                Image.fromarray(foreign_images(kind, i)).save(path)
+                Image.fromarray(foreign_image(kind, i)).save(path)
             features = backbone.set_params(cache=False).transform(paths)
             scores[kind], far[kind] = warning.score_samples(features), warning.distance(features)
         other = make_smears(Path(folder) / "smears", images=count, seed=5, progress=False)
@@ -140,7 +140,7 @@ def unlike(recipe, X, rows, count=60):
                          for name, s in scores.items()])
 
 
-STEPS["cells"] = segment
+register_step("cells", segment)
 EXCHANGED = {"robust": {}, "untrained weights": {"weights": "random"}, "pool5 averaged over 2 x 2": {"layer": "pool5", "pool": "avg2"}}
 ADDED = {"+ cells cut out": Backbone("alexnet", "synth", preprocess=["white", "cells"]),
          "+ untrained VGG19": Backbone("vgg19", "random", preprocess="white")}

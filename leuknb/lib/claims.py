@@ -12,7 +12,7 @@ from itertools import combinations, product
 import numpy as np
 
 from ..compare import holm, two_proportions
-from .published import BACKBONES, HEADS, VARIANTS, decimals, published_cells, paper_data
+from .published import BACKBONES, HEADS, VARIANTS, decimals, published_cells
 from .tables import Intervals, percent
 from ..metrics import divide, fractions, per_class, wilson
 

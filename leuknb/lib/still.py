@@ -50,10 +50,11 @@ class StillGallery:
         thumbs: list,  # JPEG bytes; empty where an image is missing
         captions: list,  # two lines each
         title: str,
+        columns: int = 6,
     ):
         self.title = title
         self.alt = f"{title}. " + "; ".join(" ".join(caption) for caption in captions)
-        self.jpeg = contact_sheet(thumbs, captions, title)
+        self.jpeg = contact_sheet(thumbs, captions, title, columns)
 
     def html(self) -> str:
         "A figure for any page."

@@ -117,6 +117,8 @@ class Schedule(LRScheduler):
 
     def on_train_begin(self, net, **kwargs):
         self.last_epoch = steps_done(net) - 1  # the name that torch has for the last step
+        for group in net.optimizer_.param_groups:
+            group.setdefault("initial_lr", group["lr"])  # a finished checkpoint has no optimiser
         super().on_train_begin(net, **kwargs)
 
     def on_epoch_end(self, net, **kwargs):

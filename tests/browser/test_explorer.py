@@ -49,10 +49,10 @@ def tab(page, name):
     page.locator(".lk-side").get_by_role("tab", name=name, exact=True).click()
 
 
-def upload(page, picture):
+def upload(page, image):
     with page.expect_file_chooser() as chooser:
         page.locator(".lk-side .jupyter-widgets.widget-upload").click()
-    chooser.value.set_files(picture)
+    chooser.value.set_files(image)
 
 
 def settled(path, quiet=3):
@@ -117,13 +117,13 @@ def test_click_keys_and_detail(notebook, run):
     page.locator(".lk-pager", has_text="page 1").wait_for()
     page.wait_for_function("document.activeElement.classList.contains('lk-card')")
     assert page.locator(".lk-side table.lk-bars tbody tr").count() == 16
-    assert page.locator(".lk-picture img").count() == 2
+    assert page.locator(".lk-image img").count() == 2
     shot(page, "lab-detail")
     assert page.errors == []
 
 
-def test_judgements_survive_a_restart(notebook, run):
-    page = notebook(code(run), "judge")
+def test_annotations_survive_a_restart(notebook, run):
+    page = notebook(code(run), "annotate")
     page.locator(".lk-card").first.wait_for()
     page.locator(".lk-card").nth(1).click()
     name = page.locator(".lk-card").nth(1).locator(".lk-name").first.inner_text()
@@ -133,14 +133,14 @@ def test_judgements_survive_a_restart(notebook, run):
     note = '<script>alert(1)</script> smudged, "old" stain'
     page.locator(".lk-side textarea").fill(note)
     page.locator(".lk-side .lk-note", has_text="Saved in annotations.csv").wait_for()
-    choose(page, "Judged", "with a note")
+    choose(page, "Annotated", "with a note")
     expect_shown(page, 1)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Restart Kernel and Run All Cells…$")).click()
     page.locator(".jp-Dialog .jp-mod-accept").last.click()
     page.wait_for_timeout(4000)
     page.wait_for_function("document.querySelectorAll('.lk-flag').length == 1 && document.querySelectorAll('.leuknb').length == 1")
-    choose(page, "Judged", "flagged")
+    choose(page, "Annotated", "flagged")
     expect_shown(page, 1)
     page.locator(".lk-card").first.click()
     page.wait_for_function("t => document.querySelector('.lk-side textarea').value == t", arg=note)
@@ -156,7 +156,7 @@ def test_labs_shortcuts_stay_outside(notebook, run):
     page = notebook(code(run) + "\n", "keys")
     page.locator(".lk-card").first.click()
     before, kind = cells(page), page.locator(".jp-Notebook-toolbarCellType select").input_value()
-    for focus in (".lk-card", ".lk-filters select", ".lk-judge button", ".lk-side .lm-TabBar-tab", ".lk-filters .noUi-handle"):
+    for focus in (".lk-card", ".lk-filters select", ".lk-annotate button", ".lk-side .lm-TabBar-tab", ".lk-filters .noUi-handle"):
         page.locator(focus).first.focus()
         for key in ("d", "d", "m", "a", "b", "x", "c", "v"):
             page.keyboard.press(key)
@@ -172,8 +172,8 @@ def test_labs_shortcuts_stay_outside(notebook, run):
 SLOW = """import time
 from leuknb.explore import explore
 looking = explore({run!r})
-save = looking.judge
-looking.judge = lambda image, **changes: (time.sleep(.3), save(image, **changes))
+save = looking.state.notes.set
+looking.state.notes.set = lambda image, **changes: (time.sleep(.3), save(image, **changes))
 looking"""
 
 
@@ -183,12 +183,12 @@ def test_a_note_stays_with_its_image_though_python_is_busy(notebook, run):
     first.click()
     names = [card.locator(".lk-name").first.inner_text() for card in (first, second)]
     page.locator(".lk-title", has_text=names[0]).wait_for()
-    box = page.locator(".lk-judge textarea")
+    box = page.locator(".lk-annotate textarea")
     box.click()
     page.keyboard.type("smudged stain", delay=20)
     second.click()
     page.locator(".lk-title", has_text=names[1]).wait_for()
-    page.wait_for_function("document.querySelector('.lk-judge textarea').value === ''")
+    page.wait_for_function("document.querySelector('.lk-annotate textarea').value === ''")
     kept = settled(run / "annotations.csv")
     assert kept["note"].tolist() == ["smudged stain"] and kept["image"].iloc[0].endswith(names[0])
     assert page.errors == []
@@ -198,7 +198,7 @@ def test_focus_is_never_lost(notebook, run):
     page = notebook(code(run, page_size=8), "focus")
     page.locator(".lk-card").first.wait_for()
     expect_shown(page, choose(page, "True class", "any"))
-    expect_shown(page, choose(page, "Called", "any ("))
+    expect_shown(page, choose(page, "Predicted", "any ("))
     page.get_by_role("button", name="Next page").focus()
     last = int(re.search(r"of (\d+)", page.locator(".lk-pager").inner_text())[1])
     for number in range(2, last + 1):
@@ -249,17 +249,17 @@ def test_map_and_try(notebook, real_run):
     page.mouse.up()
     expect_shown(page, predictions(real_run)["image"].nunique())
     tab(page, "Try an image")
-    picture = pd.read_csv(real_run / "catalogue.csv")["path"].iloc[0]
-    upload(page, picture)
+    image = pd.read_csv(real_run / "catalogue.csv")["path"].iloc[0]
+    upload(page, image)
     page.locator(".lk-verdict").wait_for()
     page.locator(".lk-side .lk-neighbours figure:visible").nth(4).wait_for()
     shot(page, "lab-try")
-    upload(page, {"name": "<img src=x>.png", "mimeType": "image/png", "buffer": b"no picture"})
+    upload(page, {"name": "<img src=x>.png", "mimeType": "image/png", "buffer": b"no image"})
     page.locator(".lk-side .lk-problem", has_text="<img src=x>.png: cannot be read").wait_for()
     assert page.errors == []
 
 
-def test_what_is_missing_is_said(notebook, tmp_path):
+def test_what_is_missing_is_named(notebook, tmp_path):
     from fake_run import make_run
     run = make_run(tmp_path / "run", count=24)
     (run / "images").rename(tmp_path / "moved")
@@ -287,10 +287,10 @@ def test_hostile_names_stay_text(notebook, tmp_path):
     assert page.evaluate("window.hit") is None and page.errors == []
 
 
-def test_without_a_kernel_a_picture_is_left(notebook, run, lab):
+def test_without_a_kernel_a_still_image_is_left(notebook, run, lab):
     page = notebook(code(run), "still")
     page.locator(".lk-card").first.wait_for()
-    page.locator(".lk-still img[alt^='Benign called']").wait_for(state="attached")
+    page.locator(".lk-still img[alt^='Benign predicted as']").wait_for(state="attached")
     page.wait_for_function("document.querySelector('.lk-still')?.offsetParent === null")
     page.get_by_role("menuitem", name="File", exact=True).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Save Notebook$")).click()
@@ -299,14 +299,14 @@ def test_without_a_kernel_a_picture_is_left(notebook, run, lab):
         if any("data:image/jpeg" in "".join(o.get("data", {}).get("text/html", "")) for o in outputs):
             return
         page.wait_for_timeout(500)
-    pytest.fail("the saved notebook holds no still picture")
+    pytest.fail("the saved notebook holds no still image")
 
 
 @pytest.fixture(scope="module")
 def served(run_folder, tmp_path_factory):
     "The page of its own; gives its address with the token."
     folder, port = tmp_path_factory.mktemp("page"), free_port()
-    start = f"from leuknb.explore import explore_page; explore_page({str(run_folder)!r}, port={port})"
+    start = f"from leuknb.lib.page import explore_page; explore_page({str(run_folder)!r}, port={port})"
     (folder / "browser.py").write_text(f"import sys; open({str(folder / 'opened')!r}, 'w').write(sys.argv[1])")
     browser = f"{sys.executable} {folder / 'browser.py'} %s"
     for _ in serve([sys.executable, "-c", start], f"http://127.0.0.1:{port}/", folder, BROWSER=browser):

@@ -1,0 +1,94 @@
+"What cannot be fine-tuned is refused before anything is trained."
+import numpy as np
+import pandas as pd
+import pytest
+
+from leuknb.finetune import FineTuned
+from leuknb.lib.errors import InputError
+from leuknb.lib.tuning import class_weights
+from two_kinds import HEAD, two_kinds
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return two_kinds(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUKNB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_class_weights():
+    assert class_weights("balanced", ["a", "b"], np.array([0, 0, 0, 1])).tolist() == pytest.approx([2 / 3, 2])
+    assert class_weights({"b": 5}, ["a", "b"], np.array([0, 1])).tolist() == [1, 5]
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(unfreeze="half"), "choose from classifier, last-block, all"),
+    (dict(head="linear"), "choose from auto, torchvision, stats"),
+    (dict(optimizer="adam"), "choose from adamw, sgd"),
+    (dict(epochs=0), "at least 1"),
+    (dict(batch_size=1), "at least 2"),
+    (dict(validation=0.9), "at most 0.5"),
+    (dict(lr=1e30, clip=None), "take a smaller lr"),
+    (dict(weights="nowhere.safetensors"), "no such file"),
+    (dict(classes=["Benign", "Pro", "Pre"]), "no training image of class Pre"),
+    (dict(classes=["Benign", "Early"]), "no training image of class Early"),
+    (dict(name="resnet18", head="stats"), "plain stack"),
+    (dict(size=8), "choose 32 to 2048"),
+    (dict(epochs=2.5), "whole number of at least 1, or None"),
+    (dict(lr="a"), "lr='a': give a number"),
+    (dict(new_lr=-5), "new_lr=-5"),
+    (dict(seed=-1), "seed=-1"),
+    (dict(dropout=2), "dropout=2: give a number of at least 0 and at most 0.99, or None"),
+    (dict(label_smoothing=2), "label_smoothing=2"),
+    (dict(weight_decay=-1), "weight_decay=-1"),
+    (dict(patience=-1), "patience=-1"),
+    (dict(class_weight="bal"), "choose 'balanced'"),
+    (dict(class_weight={"Nope": 3}), "class 'Nope' is not among Benign, Pro"),
+    (dict(class_weight={"Pro": -3}), "class_weight -3"),
+])
+def test_bad_settings(data, change, message):
+    with pytest.raises(InputError, match=message):
+        FineTuned(**dict(name="alexnet") | HEAD | change).fit(*data)
+
+
+def test_groups_of_another_length(data):
+    with pytest.raises(InputError, match="32 images and 5 groups"):
+        FineTuned("alexnet", **HEAD).fit(*data, groups=[1, 2, 3, 4, 5])
+
+
+def test_checkpoint_that_cannot_be_written(data, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="name another folder"):
+            FineTuned("alexnet", **HEAD, checkpoint=place).fit(*data)
+
+
+def test_bad_data(data, tmp_path):
+    paths, labels = data
+    net = FineTuned("alexnet", **HEAD)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    for X, y, message in [
+        (paths[:4], labels[:3], "give each image one label"),
+        ([], [], "no images"),
+        (paths[:4], ["a"] * 4, "at least two classes"),
+        (paths[:3], ["a", "a", "b"], "class 'b' has a single image"),
+        ([*paths, broken], [*labels, "Pro"], "broken.jpg"),
+        ([*paths, "gone.png"], [*labels, "Pro"], "gone.png"),
+        (paths, pd.Series(labels).astype(pd.CategoricalDtype(["Benign", "Pro", "Early"])), "no training image of class Early"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            net.fit(X, y)
+
+
+@pytest.mark.parametrize("y, groups, message", [
+    (lambda y: [1, "a"] * 16, None, "some labels are text"),
+    (lambda y: y, ["g"] * 31 + [None], "32 images and 31 groups"),
+])
+def test_labels_and_groups_that_cannot_be(data, y, groups, message):
+    with pytest.raises(InputError, match=message):
+        FineTuned("alexnet", **HEAD).fit(data[0], y(data[1]), groups)
