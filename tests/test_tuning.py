@@ -37,7 +37,7 @@ def test_class_weights():
     (dict(classes=["Benign", "Pro", "Pre"]), "no training image of class Pre"),
     (dict(classes=["Benign", "Early"]), "no training image of class Early"),
     (dict(name="resnet18", head="stats"), "plain stack"),
-    (dict(size=8), "choose 32 to 2048"),
+    (dict(size=8), "size=8: give a whole number of at least 32"),
     (dict(epochs=2.5), "whole number of at least 1, or None"),
     (dict(lr="a"), "lr='a': give a number"),
     (dict(new_lr=-5), "new_lr=-5"),
