@@ -76,9 +76,17 @@ def test_a_finished_checkpoint_holds_the_best_epoch_alone(tmp_path):
     assert len(finished(net)) == 5 and best.kept["epoch"] == 5
 
 
+class Spoil(Callback):
+    "Makes weights in the second epoch that are no numbers."
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == 2:
+            torch.nn.init.constant_(net.module_[1].weight, torch.nan)
+
+
 def test_a_loss_that_is_no_number_ends_the_training():
-    with pytest.raises(InputError, match="in step 2; take less"):
-        logistic(lr=1e39)
+    with pytest.raises(InputError, match="the loss is nan in step 5; take less"):
+        logistic(more=[Spoil()])
 
 
 def test_checkpoints_of_something_else(tmp_path):

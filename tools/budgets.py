@@ -74,11 +74,11 @@ def is_placeholder(cell):
     return cell["cell_type"] == "markdown" and re.search(r"^[A-Z][A-Z _]{3,}\W*$", source(cell), re.MULTILINE)
 
 
-def silent(code):
-    "Does a lesson lack outputs: below a cell that ends on a value, or in its whole last third?"
+def silent(code, course):
+    "Does a notebook lack outputs: below a cell that ends on a value, or, in the course, in its whole last third?"
     unshown = any(shows_value(source(c)) and not c["outputs"] for c in code)
     taught = [c for c in code if not is_import(source(c)) and not exported(c)]
-    return unshown or bool(taught) and not any(c["outputs"] for c in taught[-(len(taught) // 3 or 1):])
+    return unshown or course and bool(taught) and not any(c["outputs"] for c in taught[-(len(taught) // 3 or 1):])
 
 
 def shown_early(cells):

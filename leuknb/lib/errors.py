@@ -59,13 +59,16 @@ def mistakes(
     calls: dict,  # what went wrong -> a function that makes the mistake
 ):  # a styled table: the mistake, and the message that answers it
     "Show the message of each mistake; `AssertionError` where there is none."
+    import re
+    import tempfile
+
     import pandas as pd
-    messages = {}
+    temporary, messages = re.escape(tempfile.gettempdir()) + r"[/\\][^/\\]+[/\\]", {}  # its name changes with every run
     for name, call in calls.items():
         try:
             call()
         except InputError as error:
-            messages[name] = str(error)
+            messages[name] = re.sub(temporary, "", str(error))
         else:
             raise AssertionError(f"{name}: no message")
     table = pd.DataFrame({"message": messages}).rename_axis("mistake")
