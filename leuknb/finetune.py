@@ -430,6 +430,7 @@ class FineTuned(ClassifierMixin, TuningSettings):
 
     def card(self) -> dict:
         "Describe what was trained, on what, how, and how well."
+        check_is_fitted(self, "network_")
         return model_card(self)
 
     def plot_history(self, axes=None):
