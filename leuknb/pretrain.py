@@ -251,11 +251,11 @@ class Pretext(nn.Module):
             for layer in convolutions:
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        width = 2 * sum(layer.out_channels for layer in convolutions)
-        self.standardise = nn.BatchNorm1d(width, affine=False, momentum=0.02)
-        self.linear = nn.Linear(width, len(TARGETS))
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+            width = 2 * sum(layer.out_channels for layer in convolutions)
+            self.standardise = nn.BatchNorm1d(width, affine=False, momentum=0.02)
+            self.linear = nn.Linear(width, len(TARGETS))
+            nn.init.zeros_(self.linear.weight)
+            nn.init.zeros_(self.linear.bias)
 
     def statistics(self, x):
         "Mean and standard deviation of each channel after each ReLU, (n, 2304) for AlexNet."
