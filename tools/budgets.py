@@ -8,9 +8,9 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors settings readers | files devices templates | cache datasets folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
+ORDER = """errors settings progress readers | files devices templates | cache datasets layouts folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
     preprocess metrics cells | extract | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts shifts
-    finetune laboratories pretrain robust | leakage | config | runs models | audit external report annotations stored | results misread explain | widgets state |
+    finetune laboratories pretrain robust | leakage | config | runs models | audit external report annotations stored course hub | results misread explain | widgets state |
     fragments | panels detail maps still | explore page | cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}
 CELL, MODULE, CLASS, WIDTH, NAMES, RATIO, FIRST = 40, 500, 120, 120, 12, 0.35, 3

@@ -6,7 +6,6 @@
 __all__ = ['Annotations', 'export_labels']
 
 # %% ../../nbs/lib/annotations.ipynb #4c1c7b74
-import csv
 import datetime
 import re
 from pathlib import Path
@@ -21,9 +20,7 @@ COLUMNS = ["image", "flagged", "label", "note", "changed"]
 EMPTY = {"flagged": "", "label": "", "note": ""}
 
 
-def clean_text(
-    value,  # text, a Boolean (yes or empty), or None
-) -> str:
+def clean_text(value) -> str:  # of a text, a Boolean (yes or empty), or None
     "Make text that any CSV reader accepts: no control characters, no broken surrogates, one kind of line end."
     if isinstance(value, bool):
         return "yes" if value else ""
@@ -31,88 +28,54 @@ def clean_text(
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", text)
 
 
-def read_annotations(
-    path: Path,
-) -> dict:  # image -> flagged, label, note, changed
-    "Read annotations; `InputError` if the file holds something else."
-    csv.field_size_limit(2**31 - 1)  # a note may be long
+def read_annotations(path: Path) -> pd.DataFrame:  # index image; flagged, label, note, changed
+    "Read annotations, none where there is no file; `InputError` if the file holds something else."
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS, dtype=str).set_index("image")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, strict=True)
-            return {row["image"]: {name: row[name] or "" for name in COLUMNS[1:]} for row in rows}
-    except (KeyError, UnicodeDecodeError, csv.Error) as error:
+        rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")[COLUMNS].fillna("")
+    except (KeyError, ValueError) as error:
         raise InputError(f"{path}: is no table of annotations ({error!r}); correct it, or move it away to start "
                          "a new one") from None
+    return rows.drop_duplicates("image", keep="last").set_index("image").sort_index()
 
 
-def write_annotations(
-    path: Path,
-    rows: dict,  # image -> flagged, label, note, changed
-):
-    "Write annotations, sorted by image, whole or not at all."
-    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows({"image": image, **rows[image]} for image in sorted(rows))
+def write_annotation(path: Path, table: pd.DataFrame, image: str, values: dict) -> pd.DataFrame:  # the new table
+    "Replace the row of one image, or remove it if nothing is left; the file is written whole or not at all."
+    table = table.drop(image, errors="ignore")
+    if values != EMPTY:
+        table.loc[image] = [*values.values(), datetime.datetime.now().isoformat(timespec="seconds")]
+    table = table.sort_index()
+    with atomic(path) as temporary:
+        table.to_csv(temporary, lineterminator="\r\n")
+    return table
 
-# %% ../../nbs/lib/annotations.ipynb #37ed6594
-class AnnotationFile:
-    "Annotations of a run's images, as the file holds them."
+# %% ../../nbs/lib/annotations.ipynb #9361e41b
+class Annotations:
+    "Flags, corrected labels and notes about a run's images; every change is saved at once."
 
-    def __init__(
-        self,
-        run,  # a Run, or the path of its folder
-    ):
-        self.path = Path(getattr(run, "path", run)) / "annotations.csv"
-        self._rows, self._stamp = {}, None
+    def __init__(self, run):  # a Run, or the path of its folder
+        self.path, self._undo = Path(getattr(run, "path", run)) / "annotations.csv", []  # (image, what was there before)
         self.reload()
 
     def reload(self):
-        "Read the file if it changed since the last time."
-        stamp = self.path.stat().st_mtime_ns if self.path.exists() else None
-        if stamp != self._stamp:
-            self._rows, self._stamp = (read_annotations(self.path) if stamp else {}), stamp
+        "Read the file again: another window may have written it."
+        self.table = read_annotations(self.path)  # index image; flagged, label, note, changed
 
     def __getitem__(self, image) -> dict:  # flagged (yes or empty), label, note
         "Return the annotation of an image."
-        return {name: self._rows.get(image, EMPTY)[name] for name in EMPTY}
+        return dict(zip(EMPTY, self.table.loc[image])) if image in self.table.index else dict(EMPTY)
 
-    def save(self, image, values):
-        "Replace the row of one image, or remove it if nothing is left."
-        rows = {name: row for name, row in self._rows.items() if name != image}
-        if values != EMPTY:
-            rows[image] = values | {"changed": datetime.datetime.now().isoformat(timespec="seconds")}
-        write_annotations(self.path, rows)
-        self._rows, self._stamp = rows, self.path.stat().st_mtime_ns
+    def _save(self, image, changes):
+        self.table = write_annotation(self.path, self.table, image, self[image] | changes)
 
-    @property
-    def table(self) -> pd.DataFrame:  # index image; flagged, label, note, changed
-        "All annotations."
-        rows = pd.DataFrame.from_dict(self._rows, orient="index", columns=COLUMNS[1:], dtype=object)
-        return rows.rename_axis("image").sort_index()
-
-# %% ../../nbs/lib/annotations.ipynb #9361e41b
-class Annotations(AnnotationFile):
-    "Flags, corrected labels and notes about a run's images; every change is saved at once."
-
-    def __init__(
-        self,
-        run,  # a Run, or the path of its folder
-    ):
-        super().__init__(run)
-        self._undo = []  # (image, what was there before)
-
-    def set(
-        self,
-        image: str,
-        **changes,  # flagged: bool; label: a class or ""; note: text
-    ):
+    def set(self, image: str, **changes):  # flagged: bool; label: a class or ""; note: text
         "Change one image's annotation and save it."
         self.reload()
         new = {name: clean_text(value) for name, value in changes.items()}
         before = {name: value for name, value in self[image].items() if new.get(name, value) != value}
         if before:
-            self.save(image, self[image] | new)
+            self._save(image, new)
             typing = self._undo and self._undo[-1][0] == image and set(before) == set(self._undo[-1][1]) == {"note"}
             if not typing:
                 self._undo.append((image, before))
@@ -123,7 +86,7 @@ class Annotations(AnnotationFile):
             return None
         image, before = self._undo[-1]
         self.reload()
-        self.save(image, self[image] | before)
+        self._save(image, before)
         return self._undo.pop()[0]
 
 # %% ../../nbs/lib/annotations.ipynb #4f37874a

@@ -48,21 +48,6 @@ class Chapter:
         shown = table.folded() if isinstance(table, Intervals) else table
         return shown.head(SHOWN_ROWS).to_html(index=False, border=0, float_format="{:.3g}".format)
 
-# %% ../../nbs/lib/chapters.ipynb #efba1e81
-def write_files(
-    audit,  # an Audit
-    folder: Path,  # that exists
-):
-    "Write tables as CSV, figures as PNG, verdicts as text and everything as one page."
-    for chapter in audit.chapters.values():
-        for name, table in chapter.tables.items():
-            stem = folder / f"audit-{name.replace(' ', '-')}"
-            table.to_csv(f"{stem}.csv", index=False, float_format="%.6f", lineterminator="\n")
-            if name in chapter.pngs:
-                Path(f"{stem}.png").write_bytes(chapter.pngs[name])
-    write_text(folder / "audit.txt", f"{audit}\n")
-    write_text(folder / "audit.html", render("audit.html.j2", audit=audit))
-
 # %% ../../nbs/lib/chapters.ipynb #10e85e8a
 @dataclass
 class Audit:
@@ -93,11 +78,15 @@ class Audit:
     def _repr_html_(self):
         return render("audit-chapters.html.j2", audit=self)
 
-    def save(
-        self,
-        out: str | Path,  # a new or empty folder
-    ) -> Path:
+    def save(self, out: str | Path) -> Path:  # a new or empty folder
         "Write tables as CSV, figures as PNG, verdicts as text and everything as one page; whole or not at all."
         with atomic_folder(out) as folder:
-            write_files(self, folder)
+            for chapter in self.chapters.values():
+                for name, table in chapter.tables.items():
+                    stem = folder / f"audit-{name.replace(' ', '-')}"
+                    table.to_csv(f"{stem}.csv", index=False, float_format="%.6f", lineterminator="\n")
+                    if name in chapter.pngs:
+                        Path(f"{stem}.png").write_bytes(chapter.pngs[name])
+            write_text(folder / "audit.txt", f"{self}\n")
+            write_text(folder / "audit.html", render("audit.html.j2", audit=self))
         return Path(out)

@@ -27,6 +27,24 @@ from ..calibration import fit_temperature
 from ..splits import inner_folds
 
 # %% ../../nbs/lib/head.ipynb #f12fdfea
+def plain_labels(
+    y,  # a label a row, as list, array, Series or table of one column: text, whole numbers or booleans
+):  # the same as an array
+    "Return labels as an array; `InputError` for missing labels, for bytes, and for text beside numbers."
+    if y is None:
+        return y  # scikit-learn's own message says what is missing
+    values = np.asarray(y, dtype=object)
+    values = values[:, 0] if isinstance(y, pd.DataFrame) and values.shape[1] == 1 else values
+    if missing := pd.isna(values).sum():
+        raise InputError(f"{missing} of {len(values)} labels are missing: give each image one label, or leave it out")
+    kinds = {type(value) for value in values.flat}
+    if any(issubclass(kind, bytes) for kind in kinds):
+        raise InputError(f"label {values.flat[0]!r} is bytes: give text, as label.decode() returns it")
+    if 0 < sum(issubclass(kind, str) for kind in kinds) < len(kinds):
+        raise InputError("some labels are text and some are not: give all as text")
+    return np.array(values.tolist())
+
+
 def check_features(
     head,  # the estimator that is being fitted or used; it stores the number of features
     X,  # features, shape (n_rows, n_features)
@@ -34,6 +52,7 @@ def check_features(
 ):
     "Return validated features (and labels); `InputError` names the rows that hold NaN or infinity."
     fitting = not isinstance(y, str)
+    y = plain_labels(y) if fitting else y
     result = validate_data(head, X, y, reset=fitting, dtype=[np.float64, np.float32], ensure_all_finite=False)
     values = result[0] if fitting else result
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
@@ -43,12 +62,7 @@ def check_features(
     return result
 
 
-def check_training(
-    head,  # the estimator that is being fitted
-    X,  # features, shape (n_rows, n_features)
-    y,  # labels, shape (n_rows,)
-    groups,  # one label a row, or None
-):  # features, classes (n_classes,), class numbers (n_rows,)
+def check_training(head, X, y, groups):  # features, classes (n_classes,), class numbers (n_rows,)
     "Validate what a head is fitted on; `InputError` if there is a single class."
     X, y = check_features(head, X, y)
     check_classification_targets(y)
@@ -59,11 +73,8 @@ def check_training(
     return X, classes, code
 
 # %% ../../nbs/lib/head.ipynb #c1a6c990
-def centre_and_scale(
-    X: np.ndarray,  # features, shape (n_rows, n_features)
-    scale: str,  # "none", "global" or "standard"
-):  # what to subtract, what to divide by: numbers or arrays of shape (n_features,)
-    "Compute how features are brought to one scale; constant features become 0."
+def centre_and_scale(X: np.ndarray, scale: str):  # numbers or arrays of shape (n_features,)
+    "Compute what to subtract from features and what to divide them by; constant features become 0."
     check_choice("scale", scale, ("none", "global", "standard"))
     if scale == "none":
         return 0.0, 1.0
@@ -73,12 +84,8 @@ def centre_and_scale(
     return scaler.mean_, float(np.sqrt(scaler.var_.sum())) or 1.0
 
 
-def scaled(
-    X: np.ndarray,  # features, shape (n_rows, n_features)
-    centre,  # from `centre_and_scale`
-    unit,
-) -> np.ndarray:  # float64
-    "Bring features to one scale."
+def scaled(X: np.ndarray, centre, unit) -> np.ndarray:  # centre and unit: from `centre_and_scale`
+    "Bring features to one scale, as float64."
     Z = X.astype(np.float64)
     Z -= centre
     Z /= unit
@@ -91,11 +98,7 @@ def as_grid(**values) -> list[dict]:
     return list(ParameterGrid(lists))
 
 
-def check_positive(
-    name: str,  # of the setting
-    values,  # a number, or several
-    most: float = np.inf,  # the largest value that is possible
-):
+def check_positive(name: str, values, most: float = np.inf):
     "Raise `InputError` unless all values are numbers above 0 and at most `most`."
     kinds = {np.asarray(v).dtype.kind for v in np.atleast_1d(np.asarray(values, dtype=object))}
     if not kinds <= set("iuf") or not np.all((np.asarray(values) > 0) & (np.asarray(values) <= most)):
@@ -111,26 +114,17 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         return scaled(check_features(self, X), self.mean_, self.scale_)
 
-    def predict(
-        self,
-        X,  # features, shape (n_rows, n_features)
-    ):  # labels, shape (n_rows,)
-        "Predict the class of each row."
+    def predict(self, X) -> np.ndarray:  # labels, shape (n_rows,)
+        "Predict the class of each row of features."
         _, winners = self._decide(self._queries(X))
         return self.classes_[winners]
 
-    def decision_function(
-        self,
-        X,  # features, shape (n_rows, n_features)
-    ):  # shape (n_rows, n_classes); for two classes (n_rows,), above 0 for the second
+    def decision_function(self, X) -> np.ndarray:  # (n_rows, n_classes); for two classes (n_rows,), above 0 for the second
         "Compute the scores of the classes; the predicted class has the highest."
         scores = self._decide(self._queries(X))[0]
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def predict_proba(
-        self,
-        X,  # features, shape (n_rows, n_features)
-    ):  # shape (n_rows, n_classes), rows add up to 1
+    def predict_proba(self, X) -> np.ndarray:  # (n_rows, n_classes), rows add up to 1
         "Compute probabilities, softmax(scores / temperature_)."
         return softmax(self._decide(self._queries(X))[0] / self.temperature_, axis=1)
 
@@ -138,7 +132,6 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
 @dataclass
 class Trial:
     "All settings of a head at one scale."
-
     scale: str
     scaling: tuple  # centre and unit
     Z: np.ndarray  # training features at this scale, shape (n_rows, n_features)
@@ -165,13 +158,7 @@ class Trial:
         return fit_temperature(np.concatenate([fold[setting][0] for fold in self.held_out]), np.concatenate(self.truth))
 
 # %% ../../nbs/lib/head.ipynb #7a528690
-def try_scale(
-    head,  # a `Head`
-    X: np.ndarray,  # features, shape (n_rows, n_features)
-    code: np.ndarray,  # class numbers, shape (n_rows,)
-    folds: list,  # of pairs of row numbers, to train on and to hold out
-    scale: str,
-) -> Trial:
+def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale: str) -> Trial:
     "Try all settings of a head at one scale; `InputError` if there are several and it is not to be tuned."
     scaling = centre_and_scale(X, scale)
     Z = scaled(X, *scaling)
@@ -225,10 +212,7 @@ class Head(ScoreClassifier):
             self._fit_all(best.shared, best.Z, code)
         return self
 
-    def value(
-        self,
-        name: str,  # of a setting
-    ):
+    def value(self, name: str):
         "Return a setting as the user gave it, or its default where it is None."
         value = getattr(self, name)
         return self._defaults[bool(self.tune)][name] if value is None else value
@@ -238,29 +222,19 @@ class Head(ScoreClassifier):
         "One row a setting: scale, mean and standard deviation of the held-out accuracy, number of folds."
         return pd.DataFrame(self.results_)
 
-    def restore(
-        self,
-        X,  # the training features again, or None
-        path,  # of the head's file, for the message
-    ):
+    def restore(self, X, path):  # the training features again, or None; the head's file, for the message
         "Take from the training features what the head's file does not hold: nothing, unless a subclass says so."
 
 # %% ../../nbs/lib/head.ipynb #2d3065ba
 NOT_SAVED = ("training_", "support_vectors_")  # attributes that are rows of the training features
 
 
-def rows_digest(
-    head,  # a fitted head
-) -> str:
+def rows_digest(head: Head) -> str:
     "Compute a digest of the training rows that a head decides by; the same for all heads that need none."
     return digest(*[vars(head)[name] for name in NOT_SAVED if name in vars(head)])
 
 
-def scaled_training(
-    head,  # a fitted head
-    X,  # the training features again
-    path,  # of the head's file, for the message
-) -> np.ndarray:
+def scaled_training(head: Head, X, path) -> np.ndarray:
     "Scale the training features that a loaded head needs; `InputError` if they are missing or of another shape."
     if X is None:
         raise InputError(f"{path}: this head decides by its training features; give them as X")

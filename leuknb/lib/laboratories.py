@@ -29,9 +29,7 @@ def jitter(rng, colour, sd):
     return tuple((np.asarray(colour) * np.exp(rng.normal(0, sd, 3))).tolist())
 
 
-def any_laboratory(
-    rng: np.random.Generator,
-) -> tuple[Stain, Camera]:
+def any_laboratory(rng: np.random.Generator) -> tuple[Stain, Camera]:
     "Draw a stain and a camera: half of them near Giemsa's colours, half of any colour."
     if rng.random() < 0.5:
         nucleus, cytoplasm, red = (jitter(rng, dye, 0.35) for dye in (Stain().nucleus, Stain().cytoplasm, Stain().red))
@@ -45,9 +43,7 @@ def any_laboratory(
     return Stain(tuple(nucleus), tuple(cytoplasm), tuple(red)), camera
 
 # %% ../../nbs/lib/laboratories.ipynb #ecf6c0df
-def any_cells(
-    rng: np.random.Generator,
-) -> Cells:
+def any_cells(rng: np.random.Generator) -> Cells:
     "Draw leukocytes of any morphology."
     return Cells(
         count=log_uniform(rng, 4, 32), radius=log_uniform(rng, 3.8, 7), spread=rng.uniform(0.04, 0.25),
@@ -56,9 +52,7 @@ def any_cells(
         nucleoli=rng.uniform(0, 2.5), nucleolus=rng.uniform(0.1, 1), basophilia=rng.uniform(0.1, 1))
 
 
-def any_red(
-    rng: np.random.Generator,
-) -> Red:
+def any_red(rng: np.random.Generator) -> Red:
     "Draw red cells of any kind."
     return Red(
         cover=rng.uniform(0.05, 0.7), radius=rng.uniform(3, 4.2), spread=rng.uniform(0.03, 0.15),
@@ -66,13 +60,8 @@ def any_red(
         irregularity=rng.uniform(0.01, 0.08))
 
 
-def any_patient(
-    rng: np.random.Generator,
-    stain: Stain,  # of the laboratory
-    camera: Camera,
-    red: Red,  # of the laboratory; every second patient has red cells of his own
-) -> Patient:
-    "Draw a patient of this laboratory."
+def any_patient(rng: np.random.Generator, stain: Stain, camera: Camera, red: Red) -> Patient:
+    "Draw a patient of a laboratory; every second one has red cells of his own."
     sd = rng.choice([0.01, 0.04, 0.08])
     dyes = {name: jitter(rng, getattr(stain, name), sd) for name in ("nucleus", "cytoplasm", "red")}
     white, blur = jitter(rng, camera.white, sd / 4), camera.blur * float(np.exp(rng.normal(0, 0.1)))

@@ -21,11 +21,8 @@ from ..metrics import clustered_error
 from ..splits import each_fold, train_test_rows
 
 # %% ../../nbs/lib/scoring.ipynb #3167e623
-def one_variant(
-    cat: pd.DataFrame,  # a catalogue
-    variant: str,  # original, segmented
-) -> pd.DataFrame:
-    "Select one row per image; `InputError` if there are no images, or images of one class only."
+def one_variant(cat: pd.DataFrame, variant: str) -> pd.DataFrame:
+    "Select one row per image of a catalogue; `InputError` if there are no images, or images of one class only."
     rows = pd.DataFrame(cat[cat["variant"] == variant]).drop_duplicates("image")
     if rows.empty:
         raise InputError(f"there are no {variant} images")
@@ -52,18 +49,13 @@ def score_rows(
     return pd.concat(tested).groupby(level=0, sort=False).mean()
 
 # %% ../../nbs/lib/scoring.ipynb #b7a28ae8
-def score_chance(
-    rows: pd.DataFrame,  # of a catalogue, one row per image
-    parts: pd.DataFrame,  # image, fold, split
-) -> pd.Series:  # correct, by image
+def score_chance(rows: pd.DataFrame, parts: pd.DataFrame) -> pd.Series:  # correct, by image
     "Score a model that always predicts the most frequent class of its training rows."
     return score_rows(DummyClassifier, np.zeros((len(rows), 1)), rows, parts)
 
 # %% ../../nbs/lib/scoring.ipynb #ccab3abe
-def score_run(
-    predictions: pd.DataFrame,  # predictions table
-) -> dict[str, pd.Series]:  # "alexnet/svm/original" -> correct, by image
-    "Score each model of a run."
+def score_run(predictions: pd.DataFrame) -> dict[str, pd.Series]:  # "alexnet/svm/original" -> correct, by image
+    "Score each model of a predictions table."
     rows = predictions[predictions["split"] == "test"]
     rows = rows.assign(correct=(rows["true"] == rows["predicted"]).astype(float))
     return {f"{b}/{h}/{v}": part.groupby("image", sort=False)["correct"].mean()
@@ -92,13 +84,11 @@ def predict_all(
     "Predict with every model; features that several models share are computed once."
     features, pred = {}, {}
     for name, model in models.items():
-        if len(getattr(model, "steps", [])) < 2:
-            pred[name] = model.predict(paths)
-            continue
-        key = repr([(type(step), step.get_params()) for _, step in model.steps[:-1]])
+        *steps, (_, last) = getattr(model, "steps", [("", model)])
+        key = repr([(type(step), step.get_params()) for _, step in steps])
         if key not in features:
-            features[key] = model[:-1].transform(paths)
-        pred[name] = model[-1].predict(features[key])
+            features[key] = model[:-1].transform(paths) if steps else paths
+        pred[name] = last.predict(features[key])
     return pred
 
 
@@ -106,13 +96,9 @@ def uncached(model):
     "Copy a fitted pipeline so that it keeps no features on disk and shows no progress."
     if not hasattr(model, "steps"):
         return model
-    steps = []
-    for name, step in model.steps:
-        params = step.get_params()
-        if "cache" in params:
-            step = clone(step).set_params(**{key: False for key in ("cache", "progress") if key in params})
-        steps.append((name, step))
-    return Pipeline(steps)
+    off = [{key: False for key in ("cache", "progress") if key in step.get_params()} for _, step in model.steps]
+    return Pipeline([(name, clone(step).set_params(**changes) if "cache" in changes else step)
+                     for (name, step), changes in zip(model.steps, off)])
 
 # %% ../../nbs/lib/scoring.ipynb #01378125
 def paired_gap(

@@ -14,9 +14,7 @@ from .errors import InputError
 from ..misread import ORDERS, Predictions, arrange, class_option, facets, select
 
 # %% ../../nbs/lib/state.ipynb #f68d9783
-def first_view(
-    pred: Predictions,
-) -> dict:  # facet -> option
+def first_view(pred: Predictions) -> dict:  # facet -> option
     "Choose misread images of the first class, or of any class, or all images: the first of these that is not empty."
     if (pred.wrong & (pred.true == 0)[:, None]).any():
         return {"true": class_option(pred.classes[0])}
@@ -32,10 +30,7 @@ class Filters(traitlets.HasTraits):
     reverse = traitlets.Bool(False)
     version = traitlets.Int(0)
 
-    def __init__(
-        self,
-        first: dict,  # facet -> option, of the first view
-    ):
+    def __init__(self, first: dict):  # facet -> option, of the first view
         super().__init__(chosen=first)
         self.first = first
 
@@ -173,10 +168,7 @@ class State(Selection):
         self.select(0)
 
 # %% ../../nbs/lib/state.ipynb #6e3ebaa5
-def toggle_flag(
-    state: State,
-    image: str,
-):
+def toggle_flag(state: State, image: str):
     "Flag or unflag an image of the gallery; if the current one leaves the filter, the next one follows."
     at = state.place(image)
     if at >= 0 and not state.notes.problem:

@@ -29,11 +29,6 @@ def percent(
     return shown[0] if shown[1:] == ["-", "-"] else f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 # %% ../../nbs/lib/tables.ipynb #c3e6cf9d
-def share(value: float) -> str:
-    "A fraction in percent with one decimal; `-` where undefined."
-    return percent(value)
-
-
 def interval(low: float, high: float) -> str:  # such as "93.4–99.0"
     "An interval of fractions in percent."
     return f"{percent(low)}–{percent(high)}"
@@ -66,40 +61,28 @@ def model_title(backbone: str, head: str, variant: str = "") -> str:
     return f"{display_name(backbone)}{joint}{display_name(head)}" + (f", {variant}" if variant else "")
 
 
-def short_names(
-    models,  # names such as "alexnet/svm/original"
-) -> list:
-    "Model names without the parts that all of them share."
+def short_names(models) -> list:
+    "Model names such as `alexnet/svm/original` without the parts that all of them share."
     parts = [str(m).split("/") for m in models]
     kept = [i for i, place in enumerate(zip(*parts)) if len(set(place)) > 1]
     return [" ".join(p[i] for i in kept) or str(m) for p, m in zip(parts, models)]
 
 # %% ../../nbs/lib/tables.ipynb #5d4394b6
-def jpeg(
-    image: Image.Image,  # RGB
-    size: int = 1024,  # of the longer side at most, pixels
-    quality: int = 90,
-) -> bytes:
-    "An image as the bytes of a JPEG file."
+def jpeg(image: Image.Image, size: int = 1024, quality: int = 90) -> bytes:
+    "An RGB image as the bytes of a JPEG file, its longer side `size` pixels at most."
     small, file = image.copy(), io.BytesIO()
     small.thumbnail((size, size), Image.Resampling.LANCZOS)
     small.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
-def data_uri(
-    content: bytes,  # of an image file
-    kind: str = "png",  # png, jpeg
-) -> str:
-    "An image as a data URI, to be held inside an HTML page."
+def data_uri(content: bytes, kind: str = "png") -> str:
+    "An image file (kind: png, jpeg) as a data URI, to be held inside an HTML page."
     return f"data:image/{kind};base64," + base64.b64encode(content).decode()
 
 
-def thumbnail_uri(
-    path: str | Path,  # of an image
-    size: int = 112,  # of the longer side, pixels
-) -> str:
-    "A small copy of an image as a data URI."
+def thumbnail_uri(path: str | Path, size: int = 112) -> str:
+    "A small copy of an image as a data URI, its longer side `size` pixels."
     return data_uri(jpeg(read_image(path), size, 80), "jpeg")
 
 # %% ../../nbs/lib/tables.ipynb #46f3cfe5
@@ -115,12 +98,10 @@ class Intervals(pd.DataFrame):
     def folded(self) -> pd.DataFrame:
         "The same table with strings such as `97.4 [93.4, 99.0]`."
         shown = pd.DataFrame(self).copy()
-        metric = shown["metric"].to_numpy() if "metric" in shown else None
         for low in [c for c in shown.columns[1:] if str(c) == "low" or str(c).endswith("_low")]:
             high, name = low.replace("low", "high"), shown.columns[shown.columns.get_loc(low) - 1]
             if high in shown:
-                of = [name] * len(shown) if metric is None else metric
-                scale = [1 if m in self.COEFFICIENTS else 100 for m in of]
+                scale = [1 if m in self.COEFFICIENTS else 100 for m in shown.get("metric", [name] * len(shown))]
                 text = [percent(*row) for row in zip(shown[name], shown[low], shown[high], scale)]
                 shown = shown.assign(**{name: text}).drop(columns=[low, high])
         return shown
@@ -155,8 +136,7 @@ class Scores(Intervals):
         if not whole or self.duplicated(names).any():
             return super()._repr_html_()
         head = "" if "backbone" in self else f"<p>Overall: {self.headline()}</p>"
-        share = self.attrs.get("confidence", 0.95)
-        note = f"Percent (kappa and mcc are coefficients) with {100 * share:g} % intervals."
+        note = f"Percent (kappa and mcc are coefficients) with {100 * self.attrs.get('confidence', 0.95):g} % intervals."
         note += " For research and teaching, not for diagnosis."
         return f"{self.wide().to_html()}{head}<p><small>{note}</small></p>"
 

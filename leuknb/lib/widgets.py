@@ -19,10 +19,8 @@ from .errors import InputError
 EXPLORER_ASSETS = files("leuknb") / "assets" / "explore"
 
 
-def asset(
-    *names: str,  # of files in the folder
-) -> str:
-    "Read front-end files as one text."
+def asset(*names: str) -> str:
+    "Read files of the front end as one text."
     return "\n".join(EXPLORER_ASSETS.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
