@@ -57,6 +57,7 @@ exclude_patterns = ["_templates"]
 
 def document(app, what, name, obj, options, lines):
     "Write docments, and the settings of an estimator, as fields of a docstring."
+    lines[:] = [re.sub(r"(?<=\w)_(?=\W|$)", r"\\_", line) for line in lines]  # best_score_ is no reference
     settings = next((i for i, line in enumerate(lines) if line.strip() == "Settings:"), None)
     if settings is not None:
         listed = lines[settings + 1:]
@@ -71,16 +72,23 @@ def fields(obj):
     from fastcore.docments import docments
     try:
         found = docments(obj, full=True, returns=True, eval_str=False)
-    except (OSError, TypeError, SyntaxError):
+        shown = set(inspect.signature(obj).parameters)
+    except (OSError, TypeError, ValueError, SyntaxError):
         return
-    shown = set(inspect.signature(obj).parameters)
     for name, about in found.items():
         text = " ".join(str(about.docment or "").split()).replace("*", r"\*").replace("|", r"\|").replace("`", "``")
+        text = re.sub(r"(?<=\w)_(?=\W|$)", r"\\_", text)
         if text and name == "return":
             yield f":returns: {text}"
         elif text and name in shown - {"self"}:
             yield f":param {name}: {text}"
 
 
+def skip(app, what, name, obj, skipped, options):
+    "Leave out the methods that scikit-learn adds for its metadata routing."
+    return True if re.fullmatch(r"set_\w+_request", name) else None
+
+
 def setup(app):
+    app.connect("autodoc-skip-member", skip)
     app.connect("autodoc-process-docstring", document)

@@ -24,7 +24,7 @@ from .lib.errors import InputError, check_choice, check_number
 from .lib.models import pipeline
 from .lib.runs import Run
 from .lib.scoring import one_variant, score_models, score_run
-from .lib.tables import OVER_PATHS, share
+from .lib.tables import OVER_PATHS, percent
 from .shifts import SEVERITIES, check_shifts, plot_shifts, shift_table, shift_verdicts
 from leuknb.shortcuts import (
     ShortcutFeatures, plot_shortcuts, shortcut_head, shortcut_table, shortcut_verdicts, table_features,
@@ -121,7 +121,7 @@ def mask_chapter(case: Case) -> Chapter:
     if case.segmented:
         black = predict_black(case.segmented)
         chapter.tables["black"] = black
-        chapter.verdicts += [f"{row.model} predicts {row.predicted} for a black image ({share(row.probability)} %)."
+        chapter.verdicts += [f"{row.model} predicts {row.predicted} for a black image ({percent(row.probability)} %)."
                              for row in black.itertuples()]
     return chapter
 

@@ -16,12 +16,12 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from .lib.devices import announce, resolve_device, resolve_precision
-from .lib.errors import InputError, check_number
+from .lib.errors import InputError
 from leuknb.lib.extract import (
     FeatureNetwork, FeaturePlan, TURNS, default_batch_size, extract_features, image_digests, image_paths, open_network,
 )
 from .lib.files import read_image
-from .lib.settings import estimator, setting, shared
+from .lib.settings import check_limits, estimator, setting, shared
 from .lib.weights import WeightFile
 from leuknb.networks import (
     count_features, default_layer, is_plain, layer_names, output_shapes, resolve_layers, weights_file,
@@ -39,23 +39,9 @@ def _chosen_layers(settings, file, header):
     return resolve_layers(settings.name, layer, pool)
 
 
-def _layer_shapes(name, nodes, pool, size):
-    "Shapes of the activations; `InputError` where they cannot be pooled."
-    shapes = output_shapes(name, nodes, size)
-    if name.startswith("swin") and pool != "flat" and any(len(shape) == 3 for shape in shapes):
-        raise InputError(f"{name} keeps its channels last, which pool {pool} does not support; "
-                         "choose pool flat, or the layer penultimate")
-    return shapes
-
-
-def _harmless(precision, path, pool):
-    "float32 instead of auto for untrained weights where nothing is averaged: there bfloat16 changes predictions."
-    return "float32" if precision == "auto" and path is None and pool == "flat" else precision
-
-
 def file_stamp(path: Path | None) -> tuple:  # path, time of the last change, size; empty for random weights
     "What shows that a weight file has changed."
-    return (path, path.stat().st_mtime_ns, path.stat().st_size) if path else ()
+    return (str(path), path.stat().st_mtime_ns, path.stat().st_size) if path else ()
 
 # %% ../nbs/22_backbones.ipynb #fe6c8bcb
 def resolve_plan(settings) -> FeaturePlan:  # settings: a `Backbone`
@@ -67,12 +53,17 @@ def resolve_plan(settings) -> FeaturePlan:  # settings: a `Backbone`
     layers, pool = _chosen_layers(settings, file, header)
     nodes, device = tuple(layer_names(name)[layer] for layer in layers), resolve_device(settings.device)
     every = resolve_layers(name, "stats")[0] if is_plain(name) else ()
-    shapes = _layer_shapes(name, nodes, pool, prepared.size)
+    shapes = output_shapes(name, nodes, prepared.size)
+    if name.startswith("swin") and pool != "flat" and any(len(shape) == 3 for shape in shapes):
+        raise InputError(f"{name} keeps its channels last, which pool {pool} does not support; "
+                         "choose pool flat, or the layer penultimate")
+    untrained = path is None and pool == "flat"  # where nothing is averaged, bfloat16 changes predictions
+    precision = "float32" if untrained and settings.precision == "auto" else settings.precision
     plan = FeaturePlan(
         name=name, file=file_stamp(path), seed=0 if path else settings.seed, layers=layers,
         layer="stats" if pool == "stats" and layers == every else "+".join(layers), pool=pool, nodes=nodes,
         layer_sizes=tuple(count_features(shape, pool) for shape in shapes), preprocessing=prepared, device=device,
-        precision=resolve_precision(_harmless(settings.precision, path, pool), device),
+        precision=resolve_precision(precision, device),
         batch_size=settings.batch_size or default_batch_size(name, prepared.size, device))
     return replace(plan, weights_digest=open_network(plan).weights_digest)
 
@@ -93,12 +84,12 @@ def _feature_names(plan):
 
 def _smaller_batches(plan):
     "The same plan with half the batch, after the device ran out of memory."
-    if plan.batch_size == 1:
+    half = plan.batch_size // 2
+    if not half:
         raise InputError(f"{plan.device} has too little memory for one image of {plan.preprocessing.size} pixels; "
                          "choose a smaller size, or device='cpu'") from None
-    smaller = plan.batch_size // 2
-    warnings.warn(f"{plan.device} ran out of memory; going on with batches of {smaller}", RuntimeWarning, stacklevel=3)
-    return replace(plan, batch_size=smaller)
+    warnings.warn(f"{plan.device} ran out of memory; going on with batches of {half}", RuntimeWarning, stacklevel=3)
+    return replace(plan, batch_size=half)
 
 # %% ../nbs/22_backbones.ipynb #81b05c67
 @estimator
@@ -114,7 +105,7 @@ class Backbone(TransformerMixin, BaseEstimator):
     precision: str = shared("precision")
     device: str = shared("device")
     seed: int = shared("seed")
-    batch_size: int | None = setting(None, "images computed at once; None: by the network and size")
+    batch_size: int | None = setting(None, "images computed at once; None: by the network and size", low=1)
     cache: bool = setting(True, "keep features on disk")
     progress: bool = shared("progress")
 
@@ -131,8 +122,7 @@ class Backbone(TransformerMixin, BaseEstimator):
 
     def fit(self, X=None, y=None):
         "Check the settings and load the network; nothing is learned."
-        check_number("batch_size", self.batch_size, 1, whole=True, none=True)
-        check_number("seed", self.seed, 0, whole=True)
+        check_limits(self)
         with TURNS.trace():
             state = repr((self.get_params(), file_stamp(weights_file(self.name, self.weights))))
             if getattr(self, "_state", None) != state:  # once for the same settings and file

@@ -17,9 +17,7 @@ from .compare import redraw, unit_codes
 from .metrics import accuracy_interval, held_out, wilson
 
 # %% ../nbs/53_calibration.ipynb #7288e5e2
-def probabilities(
-    predictions: pd.DataFrame,  # predictions table
-):  # (n, k) array, list of the k classes
+def probabilities(predictions: pd.DataFrame):  # (n, k) array, list of the k classes
     "The `p_<class>` columns; `InputError` if there are none."
     classes = [c[2:] for c in predictions.columns if c.startswith("p_")]
     if not classes:
@@ -37,9 +35,7 @@ def _confidence(predictions, of="predicted"):
     return p[np.arange(len(p)), column], (predictions["true"] == predictions["predicted"]).to_numpy()
 
 # %% ../nbs/53_calibration.ipynb #c051777d
-def one_model(
-    predictions: pd.DataFrame,  # predictions table
-) -> pd.DataFrame:  # its held-out rows
+def one_model(predictions: pd.DataFrame) -> pd.DataFrame:
     "The held-out rows of a single model; `InputError` if there are several."
     rows = held_out(predictions)
     models = rows[["backbone", "head", "variant"]].drop_duplicates()
@@ -70,11 +66,7 @@ def reliability(
     return Intervals(table.assign(low=low, high=high))
 
 # %% ../nbs/53_calibration.ipynb #92a32e26
-def ece(
-    probability,  # (n,)
-    correct,  # (n,) or (draws, n) whether each came true
-    bins: int = 10,  # of equal width
-):  # fraction, or one for each draw
+def ece(probability, correct, bins: int = 10):  # a fraction; one for each draw if correct has shape (draws, n)
     "Expected calibration error: gap between confidence and accuracy, weighted over bins (Naeini et al. 2015)."
     probability, correct = np.asarray(probability, dtype=float), np.asarray(correct, dtype=float)
     member = np.eye(bins)[np.minimum((probability * bins).astype(int), bins - 1)]
@@ -107,8 +99,8 @@ def calibration(
         losses = [(loss.mean(), *np.quantile(weights @ loss / weights.sum(1), ends)) for loss in _losses(part)]
         by_chance = np.quantile(ece(probability, chance, bins), 0.95)
         rows.append((*model, ece(probability, correct, bins), by_chance, *losses[0], *losses[1]))
-    columns = ["brier", "brier_low", "brier_high", "log_loss", "log_loss_low", "log_loss_high"]
-    return Intervals(rows, columns=["backbone", "head", "variant", "ece", "ece_chance", *columns])
+    names = [f"{name}{end}" for name in ("brier", "log_loss") for end in ("", "_low", "_high")]
+    return Intervals(rows, columns=["backbone", "head", "variant", "ece", "ece_chance", *names])
 
 # %% ../nbs/53_calibration.ipynb #cbe7ff95
 def fit_temperature(
@@ -134,11 +126,8 @@ def fit_temperature(
 LEAST = 1e-6  # probability that counts as the least; smaller ones would weigh without limit
 
 
-def rescale(
-    p,  # (n, k) probabilities
-    temperature: float,  # above 0; above 1 softens
-) -> np.ndarray:  # (n, k)
-    "Probabilities at another temperature."
+def rescale(p, temperature: float) -> np.ndarray:  # (n, k)
+    "Probabilities (n, k) at another temperature; above 1 it softens them."
     return softmax(np.log(np.clip(p, LEAST, 1)) / temperature, axis=1)
 
 # %% ../nbs/53_calibration.ipynb #87f292cd
@@ -194,10 +183,7 @@ def plot_reliability(
     return ax
 
 # %% ../nbs/53_calibration.ipynb #c2dfd066
-def screening(
-    predictions: pd.DataFrame,  # predictions of one model
-    negative: str = "Benign",  # the class that needs no action
-) -> pd.DataFrame:  # columns image, malignant (bool), score (probability of not being negative)
+def screening(predictions: pd.DataFrame, negative: str = "Benign") -> pd.DataFrame:  # columns image, malignant, score
     "One model's predictions as a screening test; `InputError` if benign or malignant images are missing."
     rows = one_model(predictions)
     p, classes = probabilities(rows)
@@ -310,7 +296,7 @@ def screen(
         rows.append((*model, "as predicted", np.nan, *_found_and_passed(table, predicted, groups, confidence)))
         rule = f"sensitivity {sensitivity:g}" if cost is None else f"cost {cost[0]:g}:{cost[1]:g}"
         rows.append((*model, rule, np.mean(used), *_found_and_passed(table, called, groups, confidence)))
-    names = ["sensitivity", "sensitivity_low", "sensitivity_high", "specificity", "specificity_low", "specificity_high"]
+    names = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
     return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names])
 
 # %% ../nbs/53_calibration.ipynb #5497ed94

@@ -16,24 +16,17 @@ from .lib.tables import Intervals, short_names
 from .metrics import classes_of, confusion, held_out, measure, wilson
 
 # %% ../nbs/52_compare.ipynb #cb1f9003
-def toy_points():
-    "Points of four classes, (500, 60) features and (500,) class numbers; every feature is written three times."
+def toy_predictions(repeats: int = 1) -> pd.DataFrame:
+    "Predict 500 points of four classes by repeated 5-fold cross-validation, for lessons that need predictions at once."
     from sklearn.datasets import make_blobs
-    centres = np.array([[0, 0], [1.8, 0], [6, 1], [0, 6]]) @ np.random.default_rng(1).normal(size=(2, 20)) / 3
-    X, y = make_blobs([80, 150, 150, 120], centers=centres, cluster_std=1, random_state=0)
-    return np.repeat(X, 3, axis=1), y
-
-
-def toy_predictions(
-    repeats: int = 1,  # of 5-fold cross-validation
-) -> pd.DataFrame:  # predictions table of the heads softmax, knn and naive
-    "Predict the toy points by cross-validation, for lessons and tests that need a predictions table at once."
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import RepeatedStratifiedKFold
     from sklearn.naive_bayes import GaussianNB
     from sklearn.neighbors import KNeighborsClassifier
     heads = {"softmax": LogisticRegression(C=0.1), "knn": KNeighborsClassifier(5), "naive": GaussianNB()}
-    (X, y), names, tables = toy_points(), np.array(["Benign", "Early", "Pre", "Pro"]), []
+    centres = np.array([[0, 0], [1.8, 0], [6, 1], [0, 6]]) @ np.random.default_rng(1).normal(size=(2, 20)) / 3
+    X, y = make_blobs([80, 150, 150, 120], centers=centres, cluster_std=1, random_state=0)
+    X, names, tables = np.repeat(X, 3, axis=1), np.array(["Benign", "Early", "Pre", "Pro"]), []  # each feature thrice
     folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=repeats, random_state=0).split(X, y)
     for fold, (train, test) in enumerate(folds):
         images = [f"{names[k]}/{row:03d}" for k, row in zip(y[test], test)]
@@ -45,10 +38,8 @@ def toy_predictions(
     return pd.concat(tables, ignore_index=True)
 
 # %% ../nbs/52_compare.ipynb #5bd8313b
-def paired(
-    predictions: pd.DataFrame,  # predictions table with two or more models
-) -> pd.DataFrame:  # a row for each image and fold that all models were tested on; columns true and one for each model
-    "Predicted classes side by side, models named `backbone/head/variant`; `InputError` if there is nothing to pair."
+def paired(predictions: pd.DataFrame) -> pd.DataFrame:  # columns: true, and one for each model, `backbone/head/variant`
+    "Classes predicted for each image and fold that all models were tested on; `InputError` if there are none."
     rows = held_out(predictions)
     rows = rows.assign(model=rows[["backbone", "head", "variant"]].astype(str).agg("/".join, axis=1))
     keys = ["image", "fold"] if "fold" in rows else ["image"]
@@ -76,11 +67,8 @@ def mcnemar(
     return only_a, only_b, float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 # %% ../nbs/52_compare.ipynb #2623da5d
-def mcnemar_bounds(
-    errors_a: int,  # errors of the first model
-    errors_b: int,  # errors of the second, on the same images
-):  # smallest and largest possible p
-    "What McNemar's test could say if only the numbers of errors are known."
+def mcnemar_bounds(errors_a: int, errors_b: int):  # smallest and largest possible p
+    "What McNemar's test could say if only the numbers of errors on the same images are known."
     ends = []
     for shared in (min(errors_a, errors_b), 0):
         only_a_wrong = np.arange(errors_a + errors_b - 2 * shared) < errors_a - shared
@@ -88,11 +76,8 @@ def mcnemar_bounds(
     return tuple(ends)
 
 # %% ../nbs/52_compare.ipynb #39788056
-def unit_codes(
-    images,  # (n,) image names
-    groups=None,  # mapping or Series: image -> group; default: every image is its own
-) -> np.ndarray:  # (n,) integers from 0
-    "The independent unit of each row; `InputError` names an image without a group."
+def unit_codes(images, groups=None) -> np.ndarray:  # (n,) integers from 0
+    "Number the independent units of n images: their groups (image -> group), or each image; `InputError` without one."
     images = pd.Series(np.asarray(images))
     units = images if groups is None else images.map(groups)
     if units.isna().any():
@@ -100,24 +85,15 @@ def unit_codes(
     return pd.factorize(units)[0]
 
 
-def unit_counts(
-    true,  # (n,) labels
-    predicted,  # (n,) labels
-    classes,  # (k,) labels
-    units,  # (n,) integers from 0
-) -> np.ndarray:  # (units, k, k)
-    "A confusion matrix for each unit."
+def unit_counts(true, predicted, classes, units) -> np.ndarray:  # (units, k, k)
+    "A confusion matrix for each unit, from n labels, n predictions, k classes and n unit numbers."
     k, index = len(classes), pd.Index(classes)
     cell = index.get_indexer(true) * k + index.get_indexer(predicted)
     flat = np.bincount(units * k * k + cell, minlength=(units.max() + 1) * k * k)
     return flat.reshape(-1, k, k).astype(float)
 
 # %% ../nbs/52_compare.ipynb #4b8a0772
-def redraw(
-    n: int,  # units
-    draws: int = 2000,
-    seed: int = 0,
-) -> np.ndarray:  # (draws, n) how often each unit was drawn
+def redraw(n: int, draws: int = 2000, seed: int = 0) -> np.ndarray:  # (draws, n) how often each unit was drawn
     "Bootstrap weights: n units drawn from n with replacement, many times."
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(float)
 
@@ -127,14 +103,8 @@ def _weighted(weights, counts):
     return (weights @ counts.reshape(len(counts), -1)).reshape(-1, *counts.shape[1:])
 
 
-def permutation_p(
-    counts_a: np.ndarray,  # (units, k, k) of one model
-    counts_b: np.ndarray,  # (units, k, k) of the other
-    score,  # function of (..., k, k) matrices
-    draws: int = 2000,
-    seed: int = 0,
-) -> float:
-    "Paired permutation test: the share of random exchanges that give at least the observed difference."
+def permutation_p(counts_a: np.ndarray, counts_b: np.ndarray, score, draws: int = 2000, seed: int = 0) -> float:
+    "Paired permutation test of two `unit_counts`: the share of random exchanges with at least the observed difference."
     swaps = np.random.default_rng(seed).integers(2, size=(draws, len(counts_a))).astype(float)
     moved = _weighted(swaps, counts_b - counts_a)
     observed = abs(score(counts_a.sum(0)) - score(counts_b.sum(0)))
@@ -143,9 +113,7 @@ def permutation_p(
     return float((1 + extreme.sum()) / (draws + 1)) if observed == observed else np.nan
 
 # %% ../nbs/52_compare.ipynb #f09ff18e
-def holm(
-    p,  # (m,) p-values of one family of tests; NaN for one that could not be made
-) -> np.ndarray:  # (m,) adjusted p-values
+def holm(p) -> np.ndarray:  # adjusted p-values; NaN for a test that could not be made
     "Holm's step-down correction: the chance of any false alarm in the family stays below the level."
     p = np.asarray(p, dtype=float)
     order = np.argsort(p)[:np.sum(~np.isnan(p))]
@@ -177,8 +145,8 @@ def compare_methods(
         only_a, only_b, p = _pair_test(table, a, b, metric, of, units)
         p = permutation_p(counts[a], counts[b], score, draws, seed) if p is None else p
         rows.append((a, b, units.max() + 1, only_a, only_b, value[a], value[b], value[a] - value[b], *ends, p))
-    columns = ["a", "b", "n", "only_a", "only_b", "value_a", "value_b", "difference", "low", "high", "p"]
-    return Intervals(rows, columns=columns).assign(p_holm=lambda t: holm(t["p"]))
+    table = Intervals(rows, columns="a b n only_a only_b value_a value_b difference low high p".split())
+    return table.assign(p_holm=holm(table["p"]))
 
 # %% ../nbs/52_compare.ipynb #6a4d38b8
 def _pair_test(table, a, b, metric, of, units):
@@ -225,13 +193,7 @@ def _difference_cell(ax, x, y, difference, significant, fontsize):
             fontweight="bold" if significant else "normal", color="black" if significant else "#595959")
 
 # %% ../nbs/52_compare.ipynb #46381410
-def two_proportions(
-    k1: int,  # successes
-    n1: int,  # trials
-    k2: int,
-    n2: int,
-    confidence: float = 0.95,  # of the interval
-):  # difference k1/n1 - k2/n2, low, high, p
+def two_proportions(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95):  # k1/n1 - k2/n2, low, high, p
     "Two independent shares: Newcombe's interval of their difference, Fisher's exact test."
     from scipy.stats import fisher_exact
     if n1 < 1 or n2 < 1:
@@ -243,14 +205,8 @@ def two_proportions(
     return p1 - p2, float(low), float(high), float(fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
 
 # %% ../nbs/52_compare.ipynb #e4b59657
-def corrected_ttest(
-    a,  # (J,) scores of one model in each fold of each repeat
-    b,  # (J,) scores of the other in the same folds
-    n_train: float,  # training images in a fold
-    n_test: float,  # test images in a fold
-    confidence: float = 0.95,  # of the interval
-):  # mean difference a - b, low, high, p
-    "Corrected resampled t-test of Nadeau & Bengio (2003), two-sided."
+def corrected_ttest(a, b, n_train: float, n_test: float, confidence: float = 0.95):  # mean a - b, low, high, p
+    "Corrected resampled t-test of Nadeau & Bengio (2003), two-sided, of two models' scores in the same folds."
     from scipy.stats import t as student
     d = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     if len(d) < 2:
@@ -261,12 +217,8 @@ def corrected_ttest(
     return float(d.mean()), float(d.mean() - half), float(d.mean() + half), float(p)
 
 # %% ../nbs/52_compare.ipynb #94f30f5a
-def fold_scores(
-    predictions: pd.DataFrame,  # predictions table with a fold column
-    metric: str = "accuracy",  # as in `leuknb.metrics.measure`
-    of="overall",  # overall, macro or a class
-) -> pd.DataFrame:  # index fold, a column for each model
-    "The metric of each model in each fold."
+def fold_scores(predictions: pd.DataFrame, metric: str = "accuracy", of="overall") -> pd.DataFrame:
+    "The metric (as in `leuknb.metrics.measure`) of each model, a column, in each fold, a row."
     table, classes = paired(predictions), classes_of(predictions)
     score = lambda true, predicted: float(measure(confusion(true, predicted, classes), metric, of, classes))
     folds = {fold: {m: score(part["true"], part[m]) for m in part.columns[1:]} for fold, part in table.groupby("fold")}

@@ -15,12 +15,11 @@ import ipywidgets as widgets
 from .lib.annotations import Annotations
 from .lib.detail import Detail, TryPanel
 from .lib.errors import check_choice
-from .lib.fragments import problem_html
+from .lib.fragments import StillGallery, problem_html, still_gallery
 from .lib.maps import MapPanel
 from .lib.panels import FACETS, FilterBar, GalleryPanel, MatrixPanel, open_sources
 from .lib.runs import Run
 from .lib.state import State
-from .lib.still import StillGallery, still_gallery
 from .lib.stored import RunImages
 from .lib.templates import DISCLAIMER
 from .misread import Predictions, arrange, class_option, facets, select

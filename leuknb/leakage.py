@@ -8,6 +8,7 @@ __all__ = ['ALMOST_BLACK', 'leak_table', 'scheme_table', 'plot_schemes', 'kept_s
 
 # %% ../nbs/61_leakage.ipynb #70d453d0
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,24 @@ from tqdm.auto import tqdm
 from .lib.errors import InputError, plural
 from .lib.files import parallel_map, read_image
 from .lib.scoring import paired_gap, score_rows, uncached
-from .lib.tables import Intervals, percent, points, share
+from .lib.tables import Intervals, percent, points
 from .metrics import accuracy_interval, wilson
 from .shortcuts import kept_share
 from .splits import leaks, split
-from .twins import SIMILAR, twins
+from .twins import twins
 
 # %% ../nbs/61_leakage.ipynb #d7953c08
 def leak_pairs(
     cat: pd.DataFrame,  # a catalogue
     parts: pd.DataFrame,  # image, fold, split
-    above: float = SIMILAR,  # correlation of 48 x 48 grey thumbnails
 ) -> pd.DataFrame:  # fold, variant, test, train, label, correlation, identical (the same bytes)
     "Find test images with a copy, or nearly one, among the training images, in either variant."
-    pairs = pd.concat([twins(cat, above, variant).assign(variant=variant) for variant in cat["variant"].unique()])
+    pairs = pd.concat([twins(cat, variant=variant).assign(variant=variant) for variant in cat["variant"].unique()])
     swapped = {"first": "second", "second": "first", "label": "second_label", "second_label": "label"}
     pairs = pd.concat([pairs, pairs.rename(columns=swapped)]).rename(columns={"first": "test", "second": "train"})
-    members = {name: parts.loc[parts["split"] == name, ["image", "fold"]].rename(columns={"image": name})
-               for name in ("test", "train")}
-    pairs = pairs.merge(members["test"], on="test").merge(members["train"], on=["train", "fold"])
+    test, train = (parts.loc[parts["split"] == name, ["image", "fold"]].rename(columns={"image": name})
+                   for name in ("test", "train"))
+    pairs = pairs.merge(test, on="test").merge(train, on=["train", "fold"])
     columns = ["fold", "variant", "test", "train", "label", "correlation", "identical"]
     by = ["fold", "variant", "identical", "correlation"]
     return pairs[columns].sort_values(by, ascending=[True, True, False, False], ignore_index=True)
@@ -58,15 +58,11 @@ def leak_table(
     return Intervals(rows, columns=["what", "leaked", "n", "share", "low", "high"])
 
 # %% ../nbs/61_leakage.ipynb #5ebdf658
-def leak_verdicts(
-    table: pd.DataFrame,  # from `leak_table`
-    pairs: pd.DataFrame,  # from `leak_pairs`
-    models: dict | None = None,  # name -> correct, by image
-) -> list[str]:
-    "Say what the copies mean for the result."
+def leak_verdicts(table: pd.DataFrame, pairs: pd.DataFrame, models: dict | None = None) -> list[str]:
+    "Say what the copies mean for the result of models (name -> correct, by image)."
     same_group, n = table.set_index("what")["leaked"]["same group"], table["n"].iloc[0]
     copies = pairs["test"].nunique()
-    verdicts = [f"{same_group} of {plural(n, 'test image')} ({share(same_group / n)} %) have an image of their group "
+    verdicts = [f"{same_group} of {plural(n, 'test image')} ({percent(same_group / n)} %) have an image of their group "
                 "in the training set."]
     verdicts.append(f"{copies} test images have a copy, or nearly one, in the training set, such as "
                     f"{pairs['test'].iloc[0]} and {pairs['train'].iloc[0]}." if copies else
@@ -78,19 +74,16 @@ def leak_verdicts(
     if models and copies:
         name, correct = max(models.items(), key=lambda item: item[1].mean())
         rest = correct[~correct.index.isin(pairs["test"])]
-        verdicts.append(f"{name} is right about {share(correct.mean())} % of all test images, and about "
-                        f"{share(rest.mean())} % of those without a copy.")
+        verdicts.append(f"{name} is right about {percent(correct.mean())} % of all test images, and about "
+                        f"{percent(rest.mean())} % of those without a copy.")
     return verdicts
 
 # %% ../nbs/61_leakage.ipynb #4d91d13e
-EMBARGOES = (0, 20, 75, 150)
-
-
 def scheme_splits(
     cat: pd.DataFrame,  # a catalogue
     seed: int = 0,
     folds: int = 5,
-    embargoes=EMBARGOES,  # files left out on each side of a block, in each class
+    embargoes=(0, 20, 75, 150),  # files left out on each side of a block, in each class
 ) -> tuple[dict, list[str]]:  # name -> split; what is impossible, and why
     "Make splits from lenient to strict, each of which tests every image once."
     schemes = {"by image": ("kfold", 0), "by group": ("group-kfold", 0)}
@@ -111,19 +104,14 @@ def scheme_table(
     progress: bool = True,
 ) -> Intervals:  # model, scheme, n, accuracy, low, high, drop, drop_low, drop_high
     "Test models under stricter and stricter splits."
-    groups, table = cat.drop_duplicates("image").set_index("image")["group"], []
-    bar = tqdm(total=len(models) * len(splits), desc="splits", leave=False, disable=not progress)
-    for model, (rows, inputs, make) in models.items():
-        lenient = None
-        for scheme, parts in splits.items():
-            correct = score_rows(make, inputs, rows, parts)
-            lenient = correct if lenient is None else lenient
-            gap = paired_gap(lenient, correct, groups)
-            table.append((model, scheme, len(correct), *accuracy_interval(correct, groups[correct.index]), *gap))
-            bar.update()
-    bar.close()
-    columns = ["model", "scheme", "n", "accuracy", "low", "high", "drop", "drop_low", "drop_high"]
-    return Intervals(table, columns=columns)
+    groups, correct = cat.drop_duplicates("image").set_index("image")["group"], {}
+    for key in tqdm(list(product(models, splits)), "splits", leave=False, disable=not progress):
+        rows, inputs, make = models[key[0]]
+        correct[key] = score_rows(make, inputs, rows, splits[key[1]])
+    lenient = next(iter(splits))
+    table = [(*key, len(own), *accuracy_interval(own, groups[own.index]),
+              *paired_gap(correct[key[0], lenient], own, groups)) for key, own in correct.items()]
+    return Intervals(table, columns="model scheme n accuracy low high drop drop_low drop_high".split())
 
 # %% ../nbs/61_leakage.ipynb #51045296
 def plot_schemes(
@@ -137,8 +125,7 @@ def plot_schemes(
     colours, markers = ["#D55E00", "#009E73", "#0072B2", "#CC79A7", "#000000", "#E69F00"], "osD^vP"
     for k, model in enumerate(models):
         part = table[table["model"] == model]
-        x = np.array([names.index(scheme) for scheme in part["scheme"]]) + 0.06 * (k - (len(models) - 1) / 2)
-        value = 100 * part["accuracy"]
+        x, value = pd.Index(names).get_indexer(part["scheme"]) + 0.06 * (k - (len(models) - 1) / 2), 100 * part["accuracy"]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)
         ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1, label=model)
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
@@ -148,30 +135,22 @@ def plot_schemes(
     return figure
 
 # %% ../nbs/61_leakage.ipynb #4e2090f7
-def scheme_verdicts(
-    table: pd.DataFrame,  # from `scheme_table`
-) -> list[str]:
+def scheme_verdicts(table: pd.DataFrame) -> list[str]:
     "Say how much accuracy each model loses under the split that is worst for it."
     verdicts, first = [], table["scheme"].iloc[0]
     for model, part in table.groupby("model", sort=False):
         start, worst = part.iloc[0], part.loc[part["accuracy"].idxmin()]
-        verdict = f"{model}: {share(start['accuracy'])} % ({first})"
-        if worst["scheme"] == first:
-            verdicts.append(f"{verdict}, and no less under any stricter split.")
-            continue
-        verdict += (f", {share(worst['accuracy'])} % ({worst['scheme']}), {share(worst['drop'])} points less "
-                    f"{points(worst['drop_low'], worst['drop_high'])}")
-        verdicts.append(verdict + ("." if worst["drop_low"] > 0 else "; that could be chance."))
+        less = (f", {percent(worst['accuracy'])} % ({worst['scheme']}), {percent(worst['drop'])} points less "
+                f"{points(worst['drop_low'], worst['drop_high'])}{'.' if worst['drop_low'] > 0 else '; that could be chance.'}")
+        verdicts.append(f"{model}: {percent(start['accuracy'])} % ({first})"
+                        + (", and no less under any stricter split." if worst["scheme"] == first else less))
     return verdicts
 
 # %% ../nbs/61_leakage.ipynb #a622b652
 ALMOST_BLACK = 0.02  # share of pixels kept
 
 
-def kept_shares(
-    cat: pd.DataFrame,  # a catalogue
-    progress: bool = True,
-) -> pd.DataFrame:  # image, label, kept (0-1)
+def kept_shares(cat: pd.DataFrame, progress: bool = True) -> pd.DataFrame:  # image, label, kept (0-1)
     "Measure the share of pixels that each segmented image keeps; `InputError` if there are none."
     rows = pd.DataFrame(cat[cat["variant"] == "segmented"])
     if rows.empty:
@@ -180,27 +159,22 @@ def kept_shares(
     return rows[["image", "label"]].assign(kept=kept).reset_index(drop=True)
 
 
-def mask_table(
-    kept: pd.DataFrame,  # from `kept_shares`
-) -> Intervals:  # label, n; median, quarter, three_quarters of the share kept; almost_black, of_black with intervals
-    "Summarise the share kept in each class, and the classes of the almost black images."
+def mask_table(kept: pd.DataFrame) -> Intervals:
+    "Summarise the shares of `kept_shares` by class, and the classes of the almost black images, with intervals."
     dark, rows = kept["kept"] < ALMOST_BLACK, []
     for label, part in kept.groupby("label", observed=True):
         black, n = int(dark[part.index].sum()), len(part)
         of_black = (black / dark.sum(), *wilson(black, dark.sum())) if dark.any() else (np.nan,) * 3
         rows.append((label, n, *part["kept"].quantile([0.5, 0.25, 0.75]), black / n, *wilson(black, n), *of_black))
-    columns = ["label", "n", "median", "quarter", "three_quarters", "almost_black", "almost_black_low",
-               "almost_black_high", "of_black", "of_black_low", "of_black_high"]
-    return Intervals(rows, columns=columns)
+    columns = [f"{name}{end}" for name in ("almost_black", "of_black") for end in ("", "_low", "_high")]
+    return Intervals(rows, columns=["label", "n", "median", "quarter", "three_quarters", *columns])
 
 # %% ../nbs/61_leakage.ipynb #48838e05
-def mask_verdicts(
-    table: pd.DataFrame,  # from `mask_table`
-) -> list[str]:
-    "Say what the masks give away."
+def mask_verdicts(table: pd.DataFrame) -> list[str]:
+    "Say what the masks of a `mask_table` give away."
     low, high = table.loc[table["median"].idxmin()], table.loc[table["median"].idxmax()]
-    most = f", {share(high['median'])} % in {high['label']}" if len(table) > 1 else ""
-    verdicts = [f"A segmented image keeps {share(low['median'])} % of its pixels in {low['label']} (median){most}."]
+    most = f", {percent(high['median'])} % in {high['label']}" if len(table) > 1 else ""
+    verdicts = [f"A segmented image keeps {percent(low['median'])} % of its pixels in {low['label']} (median){most}."]
     black = round((table["almost_black"] * table["n"]).sum())
     if not black:
         return verdicts + [f"No segmented image is almost black (under {100 * ALMOST_BLACK:.0f} % kept)."]
@@ -210,18 +184,14 @@ def mask_verdicts(
                        f"{percent(*top[['of_black', 'of_black_low', 'of_black_high']])} % are {top['label']}."]
 
 # %% ../nbs/61_leakage.ipynb #53ee0454
-def plot_masks(
-    kept: pd.DataFrame,  # from `kept_shares`
-    title: str = "How much the masks keep",
-):  # a matplotlib figure
-    "Draw the share of pixels kept, a box for each class."
+def plot_masks(kept: pd.DataFrame, title: str = "How much the masks keep"):  # a matplotlib figure
+    "Draw the shares of `kept_shares`, a box for each class."
     from matplotlib.figure import Figure
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     ax, groups = figure.subplots(), dict(list(kept.groupby("label", observed=True)["kept"]))
     ax.boxplot([100 * k for k in groups.values()], orientation="horizontal", tick_labels=list(groups), widths=0.6,
                whis=(5, 95), flierprops=dict(marker=".", ms=3), medianprops=dict(color="#D55E00", lw=2))
-    limit = 100 * ALMOST_BLACK
-    ax.axvline(limit, color="#595959", ls="--", lw=1, label=f"almost black: under {limit:.0f} %")
+    ax.axvline(100 * ALMOST_BLACK, color="#595959", ls="--", lw=1, label=f"almost black: under {100 * ALMOST_BLACK:.0f} %")
     ax.invert_yaxis()
     ax.set(xlabel="pixels that are not black (%); box: half of the images, whiskers: 90 %", ylabel="class", title=title)
     ax.legend(fontsize=8)
@@ -230,14 +200,11 @@ def plot_masks(
 # %% ../nbs/61_leakage.ipynb #6b9eead0
 def predict_black(
     models: dict,  # name -> fitted classifier over image paths
-    size: int = 224,  # pixels
 ) -> pd.DataFrame:  # model, predicted, probability (of that class)
     "Predict the class of an image in which there is nothing at all."
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "black.png"
-        Image.new("RGB", (size, size)).save(path)
-        rows = []
-        for name, model in models.items():
-            model = uncached(model)
-            rows.append((name, model.predict([path])[0], float(model.predict_proba([path]).max())))
+        Image.new("RGB", (224, 224)).save(path)
+        fresh = {name: uncached(model) for name, model in models.items()}
+        rows = [(name, m.predict([path])[0], float(m.predict_proba([path]).max())) for name, m in fresh.items()]
     return pd.DataFrame(rows, columns=["model", "predicted", "probability"])

@@ -7,11 +7,14 @@ __all__ = ['confusion', 'per_class', 'summary', 'wilson', 'accuracy_interval', '
            'score_predictions']
 
 # %% ../nbs/50_metrics.ipynb #7c341ae7
+import warnings
+
 import numpy as np
 import pandas as pd
 
 from .lib.errors import InputError, check_choice
 from .lib.tables import Scores
+from .lib.templates import drawable
 
 # %% ../nbs/50_metrics.ipynb #8b1b0d24
 def confusion(
@@ -55,9 +58,10 @@ def fractions(
 def divide(
     numerator,  # array or number
     denominator,  # the same, 0 or above
-    zero_division: float = np.nan,  # value where the denominator is 0
+    zero_division: float | None = None,  # value where the denominator is 0; None: NaN
 ) -> np.ndarray:
     "Element by element, with a stated value where there is nothing to divide by."
+    zero_division = np.nan if zero_division is None else zero_division
     numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
     return np.divide(numerator, denominator, out=np.full(numerator.shape, float(zero_division)), where=denominator > 0)
 
@@ -81,7 +85,7 @@ def check_confusion(
 def per_class(
     confusion,  # (k, k) counts, rows are the true class
     classes=None,  # (k,) names
-    zero_division: float = np.nan,  # value of a fraction whose denominator is 0
+    zero_division: float | None = None,  # value of a fraction whose denominator is 0; None: NaN
 ) -> pd.DataFrame:  # index class; columns recall, precision, accuracy, specificity, sensitivity, fscore; fractions
     "The paper's table for one confusion matrix: equations (1) to (6) for each class."
     counts, classes = check_confusion(confusion, classes)
@@ -97,25 +101,42 @@ def measure(
     metric: str = "accuracy",  # of `SUMMARY`, or a column of `per_class`
     of="overall",  # "overall", "macro" (mean over classes), or a class
     classes=None,  # (k,) names
-    zero_division: float = np.nan,  # value of an undefined fraction; NaN leaves a class out of a mean
+    zero_division: float | None = None,  # value of an undefined fraction; None: NaN of a class, 0 within a mean
 ):  # (...) values
-    "One metric of each matrix of a stack; `InputError` for an unknown name."
+    "One metric of each matrix of a stack; a single matrix with an undefined class is a warning for a mean."
     counts = np.asarray(confusion, dtype=float)
+    classes = list(range(counts.shape[-1]) if classes is None else classes)
+    if of != "overall":
+        check_choice("metric", metric, fractions(counts))
+        check_choice("metric of", of, ["overall", "macro", *classes])
+    if zero_division is None and counts.ndim == 2 and (of == "macro" or metric == "balanced_accuracy"):
+        warn_undefined(counts, [metric], classes)
+    return _measured(counts, metric, of, classes, zero_division)
+
+
+def _measured(counts, metric, of, classes, zero_division):
+    "What `measure` returns."
     if of == "overall":
         return _overall(counts, metric, zero_division)
-    classes = list(range(counts.shape[-1]) if classes is None else classes)
-    parts = fractions(counts)
-    check_choice("metric", metric, parts)
-    check_choice("metric of", of, ["overall", "macro", *classes])
-    values = divide(*parts[metric], zero_division)
-    return _mean(values) if of == "macro" else values[..., classes.index(of)]
+    if of == "macro":
+        return _mean(_averaged(counts, metric, zero_division))
+    return divide(*fractions(counts)[metric], zero_division)[..., classes.index(of)]
 
 # %% ../nbs/50_metrics.ipynb #e53bda19
+def _averaged(counts, metric, zero_division):
+    "The values of the classes that a mean is made of; NaN for a class that it leaves out."
+    if metric == "balanced_accuracy":
+        return divide(*fractions(counts)["recall"])
+    values = divide(*fractions(counts)[metric], 0 if zero_division is None else zero_division)
+    present = (counts.sum(-1) + counts.sum(-2) > 0) | (zero_division is not None)
+    return np.where(present, values, np.nan)
+
+
 def _overall(counts, metric, zero_division):
     "A summary metric of each matrix."
     check_choice("overall metric", metric, SUMMARY)
     if metric == "balanced_accuracy":
-        return _mean(divide(*fractions(counts)["recall"]))
+        return _mean(_averaged(counts, metric, zero_division))
     n, right, chance, spread = _agreement(counts)
     beyond = n * right - chance
     parts = {"accuracy": (right, n), "kappa": (beyond, n**2 - chance), "mcc": (beyond, spread)}
@@ -136,12 +157,41 @@ def _mean(values):
     return divide(np.where(defined, values, 0).sum(-1), defined.sum(-1))
 
 # %% ../nbs/50_metrics.ipynb #a86559e6
+REASONS = {"recall": "no image is of this class", "precision": "none was predicted",
+           "specificity": "no image is of another class"}
+
+
+def warn_undefined(
+    counts: np.ndarray,  # (k, k), rows are the true class
+    metrics: list,  # that a mean is made of, or balanced_accuracy
+    classes: list,  # (k,) names
+    where: str = "",  # the model
+):
+    "Warn, as scikit-learn does, of classes that count as 0 in a mean over classes, or are left out of it."
+    present = counts.sum(0) + counts.sum(1) > 0
+    undefined = {"absent": ~present} | {name: (fractions(counts)[name][1] == 0) & present for name in REASONS}
+    names = {why: ", ".join(str(c) for c, one in zip(classes, which) if one) for why, which in undefined.items()}
+    lines = [f"neither true nor predicted, and left out of every mean over classes: {names['absent']}"]
+    lines = lines if names["absent"] else []
+    for metric in dict.fromkeys("recall" if metric == "sensitivity" else metric for metric in metrics):
+        of = "recall" if metric == "balanced_accuracy" else metric
+        if names.get(of):
+            place = "left out of balanced accuracy" if metric != of else "counted as 0 in the mean over classes"
+            lines.append(f"{of} of {names[of]} is undefined ({REASONS[of]}), {place}")
+    if lines:
+        from sklearn.exceptions import UndefinedMetricWarning
+        text = "; ".join(lines)
+        warnings.warn(f"{where}: {text}" if where else text, UndefinedMetricWarning, stacklevel=3)
+
+# %% ../nbs/50_metrics.ipynb #fb12079e
 def summary(
     confusion,  # (k, k) counts, rows are the true class
+    classes=None,  # (k,) names
 ) -> pd.Series:  # accuracy, balanced_accuracy, kappa, mcc
     "The four numbers that grade a whole matrix."
-    counts, _ = check_confusion(confusion)
-    return pd.Series({name: float(measure(counts, name)) for name in SUMMARY}, name="value")
+    counts, classes = check_confusion(confusion, classes)
+    warn_undefined(counts, ["balanced_accuracy"], classes)
+    return pd.Series({name: float(_overall(counts, name, None)) for name in SUMMARY}, name="value")
 
 # %% ../nbs/50_metrics.ipynb #03228d11
 def wilson(
@@ -201,14 +251,15 @@ def _class_intervals(counts, metric, scale, confidence):
 
 def _macro_interval(counts, metric, scale, confidence, zero_division):
     "Low and high of the mean over classes, from the classes' intervals (Zou & Donner 2008)."
+    values = _averaged(counts, metric, zero_division)
+    used = ~np.isnan(values)
     if metric == "accuracy":
         low, high = _overall_interval(counts, "accuracy", scale, confidence)
-        return tuple(1 - 2 / len(counts) * (1 - end) for end in (low, high))
-    values = divide(*fractions(counts)[metric], zero_division)
-    used = ~np.isnan(values)
+        return tuple(1 - 2 / used.sum() * (1 - end) for end in (low, high))
     correlation = 0.5 if metric == "fscore" else 0
-    ends = []
-    for end, sign in zip(_class_intervals(counts, metric, scale, confidence), (-1, 1)):
+    of, ends = "recall" if metric == "balanced_accuracy" else metric, []
+    for end, sign in zip(_class_intervals(counts, of, scale, confidence), (-1, 1)):
+        end = np.where(np.isnan(end), (1 + sign) / 2, end)  # without any image Wilson's interval is 0 to 1
         gaps = np.abs(end - values)[used]
         reach = np.sqrt((1 - correlation) * (gaps**2).sum() + correlation * gaps.sum() ** 2)
         ends.append(np.clip(values[used].mean() + sign * reach / used.sum(), 0, 1) if used.any() else np.nan)
@@ -218,7 +269,7 @@ def _macro_interval(counts, metric, scale, confidence, zero_division):
 def _overall_interval(counts, metric, scale, confidence):
     "Low and high of a summary metric, from accuracy's interval with the margins as they are."
     if metric == "balanced_accuracy":
-        return _macro_interval(counts, "recall", scale, confidence, np.nan)
+        return _macro_interval(counts, metric, scale, confidence, None)
     n, right, chance, spread = _agreement(counts)
     ends = np.array(wilson(right * scale, n * scale, confidence))
     bottom = {"accuracy": None, "kappa": n**2 - chance, "mcc": spread}[metric]
@@ -232,10 +283,13 @@ def metrics_table(
     classes=None,  # (k,) names
     confidence: float = 0.95,  # of the intervals
     n: int | None = None,  # independent images behind the counts; default: their sum
-    zero_division: float = np.nan,  # value of an undefined fraction; its interval stays NaN
+    zero_division: float | None = None,  # value of an undefined fraction; None: NaN of a class, 0 within a mean
+    where: str = "",  # the model, as a warning names it
 ) -> pd.DataFrame:  # class, metric, value, low, high; class is a name, "macro" or "overall"
     "Every metric of a confusion matrix with its interval, in long form."
     counts, classes = check_confusion(confusion, classes)
+    if zero_division is None:
+        warn_undefined(counts, [*fractions(counts), *SUMMARY], classes, where)
     scale = 1 if n is None else n / counts.sum()
     options = counts, scale, confidence, zero_division
     rows = _class_rows(classes, *options) + _mean_rows(*options)
@@ -255,7 +309,7 @@ def _mean_rows(counts, scale, confidence, zero_division):
     "Rows of `metrics_table` for the mean over classes and for the matrix as a whole."
     macro = [("macro", m, _macro_interval(counts, m, scale, confidence, zero_division)) for m in fractions(counts)]
     overall = [("overall", m, _overall_interval(counts, m, scale, confidence)) for m in SUMMARY]
-    return [(of, m, float(measure(counts, m, of, None, zero_division)), *map(float, ends))
+    return [(of, m, float(_measured(counts, m, of, None, zero_division)), *map(float, ends))
             for of, m, ends in macro + overall]
 
 # %% ../nbs/50_metrics.ipynb #503b83e1
@@ -263,34 +317,36 @@ def plot_confusion(
     confusion,  # (k, k) counts, rows are the true class
     classes=None,  # (k,) names
     title: str = "",
-    ax=None,  # matplotlib axis to draw on; default: a new figure
-    margins: bool = True,  # recall, precision and accuracy around the counts
-    shares: bool = True,  # each count's share of all images below it
-    fontsize: float = 10,  # of the counts, in points
+    ax=None,  # matplotlib axis; one that is alone in its figure lets the figure grow; default: a new figure
+    margins: bool = True,  # recall, precision and accuracy around the counts; up to 20 classes
+    shares: bool = True,  # each count's share of all images below it; up to 8 classes
+    fontsize: float = 10,  # of the class names, in points; smaller on one of several axes that lacks the space
 ):  # the axis
     "The confusion matrix as a figure: rows are the true class, columns the predicted one."
     counts, classes = check_confusion(confusion, classes)
-    k, ax = len(counts), ax or _new_axis(len(counts), fontsize)
+    k, ax = len(counts), ax or _new_axis()
+    shares, written, margins = shares and k <= SHARES, k <= NUMBERS, margins and k <= NUMBERS
     share = divide(counts, counts.sum(1, keepdims=True), 0)
     for (i, j), count in np.ndenumerate(counts):
-        text = f"{count:,.0f}\n{100 * count / counts.sum():.1f} %" if shares else f"{count:,.0f}"
+        text = f"{count:,.0f}\n{100 * count / counts.sum():.1f} %" if shares else f"{count:,.0f}" if written else ""
         _cell(ax, i, j, text, share[i, j], "right" if i == j else "wrong", fontsize)
     if margins:
         _margins(ax, counts, fontsize)
-    size, labels = k + margins, [str(c).replace("$", r"\$") for c in classes]  # a dollar would begin a formula
-    ax.set(xlim=(0, size), ylim=(size, 0), aspect="equal", xlabel="Predicted class", ylabel="True class", title=title)
-    ax.set_xticks(np.arange(size) + 0.5, labels + ["recall"] * margins)
-    ax.set_yticks(np.arange(size) + 0.5, labels + ["precision"] * margins)
-    ax.tick_params(length=0, labelsize=fontsize)
-    ax.spines[:].set_visible(False)
+    accuracy = f"accuracy {100 * counts.trace() / counts.sum():.1f} %; darker: more of the true class"
+    xlabel = "Predicted class" if written else f"Predicted class\n{accuracy}"
+    ax.set(aspect="equal", xlabel=xlabel, ylabel="True class", title=title)
+    _name_squares(ax, classes, margins, fontsize)
+    _fit(ax, k + margins)
     return ax
 
 # %% ../nbs/50_metrics.ipynb #27510a2f
-def _new_axis(k, fontsize):
-    "An axis large enough for k classes and margins."
+SHARES, NUMBERS = 8, 20  # classes up to which each count has its share below it, and up to which counts are written
+
+
+def _new_axis():
+    "An axis alone in a figure that is too small and will grow."
     import matplotlib.pyplot as plt
-    inches = (k + 1) * fontsize * 0.085 + 1.2
-    return plt.subplots(figsize=(inches, inches), layout="constrained")[1]
+    return plt.subplots(figsize=(1, 1), layout="constrained")[1]
 
 
 def _cell(ax, row, column, text, weight, kind, fontsize):
@@ -303,19 +359,60 @@ def _cell(ax, row, column, text, weight, kind, fontsize):
     face = 1 - depth * (1 - colour)
     ax.add_patch(Rectangle((column, row), 1, 1, facecolor=face, edgecolor="white", linewidth=1.5))
     ink = "white" if face @ [0.299, 0.587, 0.114] < 0.5 else "#777777" if kind == "wrong" and weight == 0 else "black"
-    ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=fontsize * 0.9,
-            fontweight="bold" if kind == "right" else "normal", linespacing=1.3)
+    if text:
+        ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", color=ink, fontsize=fontsize * 0.9,
+                fontweight="bold" if kind == "right" else "normal", linespacing=1.3)
 
 
 def _margins(ax, counts, fontsize):
     "Recall beside the rows, precision below the columns, accuracy in the corner; wrong shares below the right ones."
     k, parts = len(counts), fractions(counts)
-    right = counts.trace() / counts.sum()
     places = [(i, k, value) for i, value in enumerate(divide(*parts["recall"]))]
     places += [(k, j, value) for j, value in enumerate(divide(*parts["precision"]))]
-    for row, column, value in places + [(k, k, right)]:
-        text = "-" if np.isnan(value) else f"{100 * value:.1f} %\n{100 * (1 - value):.1f} %"
-        _cell(ax, row, column, text if row != column else f"accuracy\n{text}", 0, "margin", fontsize)
+    for row, column, value in [*places, (k, k, counts.trace() / counts.sum())]:
+        text = f"{100 * value:.1f} %\n{100 * (1 - value):.1f} %" if k <= SHARES else f"{100 * value:.1f}"
+        text = f"accuracy\n{text}" if row == column and k <= SHARES else text
+        _cell(ax, row, column, "-" if np.isnan(value) else text, 0, "margin", fontsize)
+
+# %% ../nbs/50_metrics.ipynb #1f0f58fd
+def _name_squares(ax, classes, margins, fontsize):
+    "The class names beside rows and columns."
+    (labels, fonts), size = drawable(classes), len(classes) + margins
+    unit = "" if len(classes) <= SHARES else ", %"
+    ax.set(xlim=(0, size), ylim=(size, 0))
+    ax.set_xticks(np.arange(size) + 0.5, labels + [f"recall{unit}"] * margins, fontfamily=fonts)
+    ax.set_yticks(np.arange(size) + 0.5, labels + [f"precision{unit}"] * margins, fontfamily=fonts)
+    ax.tick_params(length=0, labelsize=fontsize)
+    ax.spines[:].set_visible(False)
+
+
+def _inches(ax, texts):
+    "Width and height of the largest of some texts."
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    return np.max([(box.width, box.height) for box in boxes] or [(0, 0)], axis=0) / ax.figure.dpi
+
+
+def _fit(ax, size):
+    "Let the figure grow until every text fits; on one of several axes, shrink the texts, or leave them out."
+    from matplotlib.figure import Figure
+    names, spec = ax.get_xticklabels(), ax.get_subplotspec()
+    alone = len(ax.figure.axes) == 1 and (spec is None or spec.get_geometry()[:2] == (1, 1))
+    line = _inches(ax, ax.get_yticklabels())[1]
+    square = 1.2 * max(*_inches(ax, ax.texts), 1.1 * line)
+    if alone and isinstance(ax.figure, Figure):
+        side, (beside, _), (below, _) = size * square, _inches(ax, ax.get_yticklabels()), _inches(ax, names)
+        side = max(side, *_inches(ax, [ax.title, ax.xaxis.label, ax.yaxis.label]))
+        around = np.array([beside + 3 * line, (below if below > square else line) + 6 * line])
+        ax.figure.set_size_inches(np.maximum(ax.figure.get_size_inches(), side + around))
+    else:
+        place = min(ax.get_window_extent().size) / ax.figure.dpi
+        smaller = min(1, (place - 2 * line) / (size * square))
+        for text in list(ax.texts):
+            text.set_fontsize(text.get_fontsize() * smaller)
+            text.set_visible(text.get_fontsize() >= 4)
+        square *= smaller
+    if _inches(ax, names)[0] > square:
+        ax.tick_params(axis="x", labelrotation=90)
 
 # %% ../nbs/50_metrics.ipynb #94713558
 def classes_of(
@@ -348,14 +445,14 @@ def held_out(
 def score_predictions(
     predictions: pd.DataFrame,  # columns image, backbone, head, variant, true, predicted (split, fold, p_<class>)
     confidence: float = 0.95,  # of the intervals
-    zero_division: float = np.nan,  # value of an undefined fraction
+    zero_division: float | None = None,  # value of an undefined fraction; None: NaN of a class, 0 within a mean
 ) -> pd.DataFrame:  # backbone, head, variant, class, metric, value, low, high
     "Metrics of every model with intervals: folds pooled, n = distinct images."
     rows, classes = held_out(predictions), classes_of(predictions)
     tables = []
     for model, part in rows.groupby(["backbone", "head", "variant"], sort=False):
         matrix = confusion(part["true"], part["predicted"], classes)
-        table = metrics_table(matrix, classes, confidence, part["image"].nunique(), zero_division)
+        table = metrics_table(matrix, classes, confidence, part["image"].nunique(), zero_division, "/".join(model))
         for place, (name, value) in enumerate(zip(["backbone", "head", "variant"], model)):
             table.insert(place, name, value)
         tables.append(table)

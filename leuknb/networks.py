@@ -6,11 +6,13 @@
 __all__ = ['layer_table', 'layer_names', 'random_network', 'load_network']
 
 # %% ../nbs/20_networks.ipynb #79082084
+import copy
 import math
 import os
 import re
 import warnings
 from collections import Counter, OrderedDict
+from contextlib import suppress
 from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
@@ -38,17 +40,17 @@ def check_network(name: str):
                          f"({len(available)} in all: torchvision.models.list_models())")
 
 
-def build_network(
-    name: str,  # any classifier of torchvision
-    num_classes: int = 1000,
-) -> nn.Module:  # in eval mode
+def build_network(name: str, num_classes: int = 1000) -> nn.Module:  # in eval mode
     "Build an architecture: AlexNet and the VGGs without values (on the meta device), others with random ones."
     check_network(name)
-    own_input = name in ("googlenet", "inception_v3")  # torchvision sets this with their weights
-    extra = {"transform_input": True} if own_input else {}
+    several = name in ("googlenet", "inception_v3")
+    extra = {"transform_input": True} if several else {}  # as torchvision sets it with their weights
     with warnings.catch_warnings(), torch.device("meta" if is_plain(name) else "cpu"):
         warnings.simplefilter("ignore")
-        return models.get_model(name, weights=None, num_classes=num_classes, **extra).eval()
+        net = models.get_model(name, weights=None, num_classes=num_classes, **extra)
+    for end in ("aux_logits", "aux1", "aux2", "AuxLogits") if several else ():
+        setattr(net, end, None)  # further outputs, which only serve to train on ImageNet from scratch
+    return net.eval()
 
 
 @lru_cache(maxsize=32)
@@ -84,31 +86,21 @@ def layer_table(
     size: int = 224,  # side of the input, pixels
 ) -> pd.DataFrame:  # a row for each convolution, pooling and fully connected layer
     "List what each layer outputs (channels x height x width) and how many parameters it has."
+    kinds = {nn.Conv2d: "convolution", nn.MaxPool2d: "max pooling", nn.AdaptiveAvgPool2d: "average pooling",
+             nn.Linear: "fully connected"}
     names = {path: layer for layer, path in network_stages(name).items()} if is_plain(name) else {}
-    rows, hooks, net = [], [], skeleton(name)
+    places, rows = {module: path for path, module in skeleton(name).named_modules() if type(module) in kinds}, []
+    by = lambda sides: " x ".join(map(str, sides if isinstance(sides, tuple) else (sides, sides) if sides else ()))
 
-    def note(path, module, output):
-        rows.append({"layer": names.get(path, path), "kind": _KINDS[type(module)],
-                     "window": _pair(module, "kernel_size"), "step": _pair(module, "stride"),
-                     "output": " x ".join(map(str, output.shape[1:])),
-                     "parameters": sum(value.numel() for value in module.parameters())})
-    for path, module in net.named_modules():
-        if type(module) in _KINDS:
-            hooks.append(module.register_forward_hook(lambda module, _, output, path=path: note(path, module, output)))
-    net(torch.empty(1, 3, size, size, device="meta"))
+    def note(module, inputs, output):
+        rows.append({"layer": names.get(places[module], places[module]), "kind": kinds[type(module)],
+                     "window": by(getattr(module, "kernel_size", None)), "step": by(getattr(module, "stride", None)),
+                     "output": by(tuple(output.shape[1:])), "parameters": sum(v.numel() for v in module.parameters())})
+    hooks = [module.register_forward_hook(note) for module in places]
+    skeleton(name)(torch.empty(1, 3, size, size, device="meta"))
     for hook in hooks:
         hook.remove()
     return pd.DataFrame(rows).set_index("layer")
-
-
-_KINDS = {nn.Conv2d: "convolution", nn.MaxPool2d: "max pooling", nn.AdaptiveAvgPool2d: "average pooling",
-          nn.Linear: "fully connected"}
-
-
-def _pair(module, attribute):
-    "A window's height and width as text; nothing for a layer without a window."
-    value = getattr(module, attribute, "")
-    return "" if value == "" else " x ".join(map(str, value if isinstance(value, tuple) else (value, value)))
 
 # %% ../nbs/20_networks.ipynb #ae82289a
 @lru_cache(maxsize=32)
@@ -116,31 +108,17 @@ def layer_names(
     name: str = "alexnet",  # any classifier of torchvision
 ) -> dict:  # layer name -> node of the network's graph
     "List the layers whose activations can be taken."
-    nodes = _nodes(name)
-    if not is_plain(name):
-        return {"penultimate": _penultimate(name, nodes)} | {node: node for node in nodes}
-    relus = {path for path, module in skeleton(name).named_modules() if isinstance(module, nn.ReLU)}
-    names = {}
-    for layer, path in network_stages(name).items():
-        behind = [] if layer.startswith("pool") else nodes[nodes.index(path):]
-        names[layer] = next((node for node in behind if node in relus), path)
-    return names | {node: node for node in nodes}
-
-
-@lru_cache(maxsize=32)
-def _nodes(name):
-    "Names of all steps of a network's computation, in order."
+    modules, names = dict(skeleton(name).named_modules()), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return tuple(get_graph_node_names(skeleton(name))[1])[1:]
-
-
-def _penultimate(name, nodes):
-    "The node before the last linear layer, or, without one, before the last convolution."
-    by_path = dict(skeleton(name).named_modules())
-    ends = [node for node in nodes if isinstance(by_path.get(node), nn.Linear)] or \
-           [node for node in nodes if isinstance(by_path.get(node), nn.Conv2d)]
-    return nodes[nodes.index(ends[-1]) - 1]
+        nodes = get_graph_node_names(skeleton(name))[1][1:]
+    if not is_plain(name):  # the last linear layer, or, without one, the last convolution
+        last = [node for kind in (nn.Conv2d, nn.Linear) for node in nodes if isinstance(modules.get(node), kind)][-1]
+        names["penultimate"] = nodes[nodes.index(last) - 1]
+    for layer, path in network_stages(name).items() if is_plain(name) else ():
+        behind = [] if layer.startswith("pool") else nodes[nodes.index(path):]
+        names[layer] = next((node for node in behind if isinstance(modules.get(node), nn.ReLU)), path)
+    return names | {node: node for node in nodes}
 
 # %% ../nbs/20_networks.ipynb #f4bb3360
 def resolve_layers(
@@ -158,17 +136,11 @@ def resolve_layers(
                              "name a layer, such as pool5")
         stages, pool = [stage for stage in network_stages(name) if stage.startswith("conv")], "stats"
         requested = [part for one in requested for part in (stages if one == "stats" else [one])]
-    _check_layers(name, requested)
-    return tuple(dict.fromkeys(requested)), pool or "flat"
-
-
-def _check_layers(name, requested):
-    "`InputError` for the first layer that a network does not have."
     available = layer_names(name)
-    for one in requested:
-        if one not in available:
-            named = [layer for layer, node in available.items() if layer != node] + ["stats"] * is_plain(name)
-            raise InputError(f"{name} has no layer {one!r}; choose from {', '.join(named)}, several joined with +")
+    if wrong := [one for one in requested if one not in available]:
+        named = [layer for layer, node in available.items() if layer != node] + ["stats"] * is_plain(name)
+        raise InputError(f"{name} has no layer {wrong[0]!r}; choose from {', '.join(named)}, several joined with +")
+    return tuple(dict.fromkeys(requested)), pool or "flat"
 
 # %% ../nbs/20_networks.ipynb #f5862a53
 def channel_stats(
@@ -215,12 +187,6 @@ def count_features(shape: tuple, pool: str) -> int:
     return shape[0] * (2 if pool == "stats" else int(pool[3:]) ** 2)
 
 # %% ../nbs/20_networks.ipynb #27c5272b
-def truncated_network(name: str, num_classes: int = 1000, nodes: tuple | None = None) -> nn.Module:
-    "Build a network, or only what computes some graph nodes."
-    net = build_network(name, num_classes)
-    return net if nodes is None else extractor(net, nodes)
-
-# %% ../nbs/20_networks.ipynb #41b6e499
 def random_network(
     name: str,  # any classifier of torchvision
     seed: int = 0,
@@ -230,7 +196,8 @@ def random_network(
     "Build a network with initial weights drawn from a seed; the global generator is left alone."
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(seed)
-        net = truncated_network(name, num_classes, nodes)
+        net = build_network(name, num_classes)
+        net = net if nodes is None else extractor(net, nodes)
         if is_plain(name):
             net.to_empty(device="cpu")
             for module in net.modules():
@@ -240,39 +207,32 @@ def random_network(
 
 def _initialise(module, like_vgg):
     "Draw one layer's initial weights as torchvision does."
-    if not hasattr(module, "reset_parameters"):
-        return
-    if like_vgg and isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if like_vgg and isinstance(module, (nn.Conv2d, nn.Linear)):
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        else:
+            nn.init.normal_(module.weight, 0, 0.01)
         nn.init.zeros_(module.bias)
-    elif like_vgg and isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, 0, 0.01)
-        nn.init.zeros_(module.bias)
-    else:
+    elif hasattr(module, "reset_parameters"):
         module.reset_parameters()
 
 # %% ../nbs/20_networks.ipynb #537c72bc
-def weights_file(
-    name: str,  # backbone
-    weights: str | Path,  # imagenet, synth, random, or a path
-) -> Path | None:  # None for random
+def weights_file(name: str, weights: str | Path) -> Path | None:  # None for random
     "Return the file with these weights; ImageNet's are downloaded first if need be."
     check_network(name)
     if weights == "random":
         return None
     if weights == "imagenet":
         return _imagenet_file(name)
-    if weights == "synth":
-        path = ASSETS / "weights" / f"{name}.safetensors"
-        if not path.exists():
-            bundled = sorted(p.stem for p in path.parent.glob("*.safetensors"))
-            raise InputError(f"no weights trained on synthetic smears are bundled for {name} "
-                             f"({'only for ' + ', '.join(bundled) if bundled else 'none are'}); "
-                             "use weights imagenet, random, or the path of a file")
-        return path
-    if not isinstance(weights, (str, os.PathLike)) or not Path(weights).is_file():
+    path = ASSETS / "weights" / f"{name}.safetensors" if weights == "synth" else weights
+    if weights == "synth" and not path.exists():
+        bundled = sorted(p.stem for p in path.parent.glob("*.safetensors"))
+        raise InputError(f"no weights trained on synthetic smears are bundled for {name} "
+                         f"({'only for ' + ', '.join(bundled) if bundled else 'none are'}); "
+                         "use weights imagenet, random, or the path of a file")
+    if not isinstance(path, (str, os.PathLike)) or not Path(path).is_file():
         raise InputError(f"weights {str(weights)!r}: no such file, and not one of imagenet, synth, random")
-    return Path(weights)
+    return Path(path)
 
 
 def imagenet_weights(name: str):
@@ -298,12 +258,7 @@ def _imagenet_file(name):
     return path
 
 # %% ../nbs/20_networks.ipynb #ade56c5d
-def load_into(
-    net: nn.Module,
-    file: WeightFile,
-    name: str,  # backbone, for the messages
-    skip: tuple = (),  # names that may stay as they are
-):
+def load_into(net: nn.Module, file: WeightFile, name: str, skip: tuple = ()):  # skip: what may stay as it is
     "Give a network the weights in a file; `InputError` names what does not fit."
     expected = {key: tuple(value.shape) for key, value in net.state_dict().items() if key not in skip}
     present = {key: shape for key, shape in expected.items() if key in file.shapes}
@@ -351,12 +306,11 @@ def load_network(
 def _not_in_file(net, file):
     "Parameters of the last layers that a file lacks, or has for another number of classes."
     shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
-    more_ends = {"aux1.fc2", "aux2.fc2", "AuxLogits.fc"}  # of GoogLeNet and Inception
-    last = {list(shapes)[-1].rsplit(".", 1)[0]} | more_ends
+    last = list(shapes)[-1].rsplit(".", 1)[0]
     linear = {f"{path}.{kind}" for path, module in net.named_modules() if isinstance(module, nn.Linear)
               for kind in ("weight", "bias")}
     return tuple(key for key in shapes if (key in linear and key not in file.shapes)
-                 or (key.rsplit(".", 1)[0] in last and file.shapes.get(key) != shapes[key]))
+                 or (key.rsplit(".", 1)[0] == last and file.shapes.get(key) != shapes[key]))
 
 # %% ../nbs/20_networks.ipynb #91859aad
 @lru_cache(maxsize=64)
@@ -368,15 +322,33 @@ def output_shapes(name: str, nodes: tuple, size: int) -> tuple:
             return tuple(tuple(net(torch.empty(1, 3, size, size))[node].shape[1:]) for node in nodes)
     except (AttributeError, TypeError):
         raise InputError(f"{name}: {' or '.join(nodes)} gives no activations; choose another layer") from None
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise InputError(f"{name} cannot take images of {size} x {size} pixels ({str(error).splitlines()[0]}); "
-                         "choose another size") from None
+    except TOO_SMALL:
+        raise InputError(f"{name} cannot take images of {size} x {size} pixels; {_other_sizes(net)}") from None
 
 
-def default_layer(
-    name: str,  # backbone
-    file: WeightFile | None,  # None: random weights
-) -> str:
+TOO_SMALL = (RuntimeError, AssertionError, ValueError)  # what networks raise where the size does not fit
+
+
+def check_training_size(name: str, size: int):
+    "`InputError` unless the whole network can be trained on images of this size."
+    net = copy.deepcopy(skeleton(name)).train()
+    try:
+        net(torch.empty(2, 3, size, size, device="meta"))
+    except TOO_SMALL:
+        raise InputError(f"{name} cannot be trained on images of {size} x {size} pixels; {_other_sizes(net)}") from None
+
+
+def _other_sizes(net):
+    "What to say of the sizes that a network takes."
+    possible = []
+    for size in (32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 299):
+        with suppress(*TOO_SMALL):
+            net(torch.empty(2, 3, size, size, device="meta"))
+            possible.append(size)
+    return f"choose a size such as {', '.join(map(str, possible))}" if possible else "choose another size"
+
+
+def default_layer(name: str, file: WeightFile | None) -> str:  # file: None for random weights
     "Return the paper's fc7 where it was trained, else stats; penultimate for networks without such names."
     if not is_plain(name):
         return "penultimate"

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from .lib.errors import check_choice, check_number
 from .lib.files import read_image
 from .lib.scoring import predict_all, uncached
-from .lib.tables import Intervals, percent, share
+from .lib.tables import Intervals, percent
 from .metrics import accuracy_interval
 
 # %% ../nbs/62_shifts.ipynb #7f164f2c
@@ -287,6 +287,6 @@ def shift_verdicts(
     verdicts = []
     for row in shift_summary(table).itertuples():
         worst = percent(row.worst, row.worst_low, row.worst_high)
-        verdicts.append(f"{row.model}, {row.strength} shifts: {share(row.clean)} % as it is, "
-                        f"{share(row.mean)} % on average, {worst} % in the worst case ({row.worst_shift}).")
+        verdicts.append(f"{row.model}, {row.strength} shifts: {percent(row.clean)} % as it is, "
+                        f"{percent(row.mean)} % on average, {worst} % in the worst case ({row.worst_shift}).")
     return verdicts

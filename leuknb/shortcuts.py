@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from .lib.errors import InputError, check_choice
 from .lib.files import digest, parallel_map, read_image
 from .lib.scoring import one_variant, paired_gap, score_chance, score_rows
-from .lib.tables import Intervals, points, share
+from .lib.tables import Intervals, percent, points
 from .metrics import accuracy_interval
 from .segment import find_cells
 from .svm import SVMHead
@@ -52,16 +52,6 @@ class SmearView:
     outside = cached_property(lambda self: self.small[self.away])  # (n, 3) uint8, the pixels there
 
 # %% ../nbs/60_shortcuts.ipynb #05294695
-def mean_rgb(view: SmearView) -> np.ndarray:  # 3 values, 0-255
-    "Average the colour of an image."
-    return view.rgb.mean((0, 1))
-
-
-def colour_spread(view: SmearView) -> np.ndarray:  # 6 values
-    "Compute mean and standard deviation of each channel."
-    return np.r_[view.rgb.mean((0, 1)), view.rgb.std((0, 1))]
-
-
 def colour_histogram(view: SmearView) -> np.ndarray:  # 96 shares, 0-1
     "Count 32 levels per channel: the colours of an image, without their places."
     levels = view.rgb >> 3
@@ -82,25 +72,13 @@ def stain_hue(view: SmearView) -> np.ndarray:  # 3 shares, 0-1
     return stained / max(stained.sum(), 1e-6)
 
 # %% ../nbs/60_shortcuts.ipynb #daaabb1d
-def ink(
-    rgb: np.ndarray,  # (h, w, 3) uint8
-) -> np.ndarray:  # 512 shares, 0-1
+def ink(rgb: np.ndarray) -> np.ndarray:  # 512 shares, 0-1
     "Find the darkest third of the lower right corner (12 x 30 % of the image): line and letters of a scale bar."
     height, width = rgb.shape[:2]
     corner = Image.fromarray(rgb[int(height * 0.88):, int(width * 0.7):]).convert("L")
     grey = np.asarray(corner, dtype=np.float32)
     dark = Image.fromarray(grey < grey.min() + np.ptp(grey) / 3).convert("L")
     return np.asarray(dark.resize((32, 16), Image.Resampling.BOX)).ravel() / 255
-
-
-def scale_bar_corner(view: SmearView) -> np.ndarray:  # 512 shares, 0-1
-    "Find the ink where the public images have their scale bar."
-    return ink(view.rgb)
-
-
-def opposite_corner(view: SmearView) -> np.ndarray:  # 512 shares, 0-1
-    "Find the ink in the upper left corner, rotated by 180 degrees; no scale bar is there."
-    return ink(view.rgb[::-1, ::-1])
 
 # %% ../nbs/60_shortcuts.ipynb #1276ffbf
 def covered_area(view: SmearView) -> np.ndarray:  # share 0-1, count, mean share of one cell
@@ -113,16 +91,6 @@ def kept_share(rgb: np.ndarray) -> float:  # 0-1
     "Measure the share of a segmented image that is not black: brighter than 20, above the traces of JPEG compression."
     return float((rgb.max(-1) > 20).mean())
 
-
-def mask_share(view: SmearView) -> np.ndarray:  # 1 value, 0-1
-    "Measure the share of pixels that a segmented image keeps."
-    return np.array([kept_share(view.rgb)])
-
-
-def file_size(view: SmearView) -> np.ndarray:  # 1 value
-    "Take the logarithm of the file's size in bytes."
-    return np.log([view.path.stat().st_size])
-
 # %% ../nbs/60_shortcuts.ipynb #ed24a459
 @dataclass(frozen=True)
 class Shortcut:
@@ -132,27 +100,31 @@ class Shortcut:
     against: str = "chance"  # its yardstick: chance, or the control that it must be better than
     variant: str = "original"  # the images it is measured on
 
-# %% ../nbs/60_shortcuts.ipynb #c3a4dfb3
-CELL_CONTROL = "covered area and count"
-CORNER_CONTROL = "opposite corner"
-CONTROLS = (CELL_CONTROL, CORNER_CONTROL)
 
-# %% ../nbs/60_shortcuts.ipynb #c066e9cc
+CONTROLS = CELL_CONTROL, CORNER_CONTROL = "covered area and count", "opposite corner"
+
+# %% ../nbs/60_shortcuts.ipynb #c3a4dfb3
 SHORTCUTS = {
-    "mean colour": Shortcut(mean_rgb, 3, CELL_CONTROL),
-    "colour mean and spread": Shortcut(colour_spread, 6, CELL_CONTROL),
+    "mean colour": Shortcut(lambda view: view.rgb.mean((0, 1)), 3, CELL_CONTROL),
+    "colour mean and spread": Shortcut(lambda view: np.r_[view.rgb.mean((0, 1)), view.rgb.std((0, 1))], 6, CELL_CONTROL),
     "colour histogram": Shortcut(colour_histogram, 96, CELL_CONTROL),
     "background colour": Shortcut(background_colour, 3),
     "stain hue": Shortcut(stain_hue, 3),
-    "scale-bar corner": Shortcut(scale_bar_corner, 512, CORNER_CONTROL),
-    "file size": Shortcut(file_size, 1, CELL_CONTROL),
-    "mask share": Shortcut(mask_share, 1, CELL_CONTROL, "segmented"),
+    "scale-bar corner": Shortcut(lambda view: ink(view.rgb), 512, CORNER_CONTROL),
+    "file size": Shortcut(lambda view: np.log([view.path.stat().st_size]), 1, CELL_CONTROL),
+    "mask share": Shortcut(lambda view: np.array([kept_share(view.rgb)]), 1, CELL_CONTROL, "segmented"),
     CELL_CONTROL: Shortcut(covered_area, 3),
-    CORNER_CONTROL: Shortcut(opposite_corner, 512),
+    CORNER_CONTROL: Shortcut(lambda view: ink(view.rgb[::-1, ::-1]), 512),  # rotated by 180 degrees; it has no scale bar
 }
 
 # %% ../nbs/60_shortcuts.ipynb #2d8c92b9
 VERSION = 1  # of the functions above; raise it when one of them changes its values
+
+
+def measure_image(path: Path, names: list[str]) -> np.ndarray:  # (sum of sizes,) float32
+    "Measure the shortcuts of one image."
+    view = SmearView(path)
+    return np.concatenate([SHORTCUTS[name].measure(view) for name in names]).astype(np.float32)
 
 # %% ../nbs/60_shortcuts.ipynb #ec189b00
 def shortcut_features(
@@ -162,48 +134,28 @@ def shortcut_features(
     progress: bool = True,
 ) -> dict[str, np.ndarray]:  # name -> (n, size) float32
     "Measure shortcuts in every image; `InputError` for an unknown name."
+    from leuknb.lib.cache import FeatureStore
     names = [n for n, s in SHORTCUTS.items() if s.variant == "original"] if names is None else list(names)
     sizes = [SHORTCUTS[check_choice("shortcut", name, SHORTCUTS)].size for name in names]
-    paths = [Path(path) for path in paths]
-    keys = [digest(path.read_bytes(), size=32) for path in paths]
-    rows = measured_rows(dict(zip(keys, paths)), names, cache, progress)
+    keys = [digest(Path(path).read_bytes(), size=32) for path in paths]
+    files = dict(zip(keys, map(Path, paths)))
+    store, rows = FeatureStore({"backbone": "shortcuts", "layer": " + ".join(names), "version": VERSION}), {}
+    for images, features in store.chunks(files) if cache else ():
+        rows |= dict(zip(images, features))
+    missing = [key for key in files if key not in rows]
+    work = partial(measure_image, names=names)
+    new = dict(zip(missing, parallel_map(work, [files[key] for key in missing], "shortcuts", progress)))
+    if cache and new:
+        store.add(list(new), np.stack(list(new.values())))
+    rows |= new
     table = np.stack([rows[key] for key in keys])
     return dict(zip(names, np.split(table, np.cumsum(sizes)[:-1], axis=1)))
 
-# %% ../nbs/60_shortcuts.ipynb #e34bb61c
-def measure_image(path: Path, names: list[str]) -> np.ndarray:  # (sum of sizes,) float32
-    "Measure the shortcuts of one image."
-    view = SmearView(path)
-    return np.concatenate([SHORTCUTS[name].measure(view) for name in names]).astype(np.float32)
-
-
-def measured_rows(
-    paths: dict,  # digest of an image -> its path
-    names: list[str],
-    cache: bool,
-    progress: bool,
-) -> dict[str, np.ndarray]:  # digest -> (sum of sizes,) float32
-    "Read stored rows, measure the others and store them."
-    from leuknb.lib.cache import FeatureStore
-    store, rows = FeatureStore({"backbone": "shortcuts", "layer": " + ".join(names), "version": VERSION}), {}
-    for images, features in store.chunks(paths) if cache else ():
-        rows |= dict(zip(images, features))
-    missing = [key for key in paths if key not in rows]
-    work = partial(measure_image, names=names)
-    new = dict(zip(missing, parallel_map(work, [paths[key] for key in missing], "shortcuts", progress)))
-    if cache and new:
-        store.add(list(new), np.stack(list(new.values())))
-    return rows | new
-
 # %% ../nbs/60_shortcuts.ipynb #d22136b3
 class ShortcutFeatures(TransformerMixin, BaseEstimator):
-    "One shortcut as a scikit-learn transformer from image paths to its features."
+    "A shortcut (its name in `SHORTCUTS`) as a scikit-learn transformer from image paths to its features."
 
-    def __init__(
-        self,
-        name: str = "colour histogram",  # of `SHORTCUTS`
-        cache: bool = True,  # store the features on disk
-    ):
+    def __init__(self, name: str = "colour histogram", cache: bool = True):
         self.name, self.cache = name, cache
 
     def fit(self, X, y=None):
@@ -223,19 +175,8 @@ def shortcut_head():
     return SVMHead(scale="standard", C=(1, 10, 100), calibrate=False)
 
 
-def kind_of(name: str) -> str:
-    "Say what a row of the table is: chance, control, shortcut, or else a model."
-    if name in SHORTCUTS:
-        return "control" if name in CONTROLS else "shortcut"
-    return "chance" if name == "chance" else "model"
-
-
-def table_features(
-    cat: pd.DataFrame,  # a catalogue
-    names: list[str] | None = None,  # of `SHORTCUTS`; None: all that the catalogue has images for
-    **options,  # of `shortcut_features`
-) -> dict[str, tuple]:  # name -> (rows of the catalogue, (n, size) features)
-    "Measure shortcuts in the images of a catalogue; `InputError` if there are none to measure."
+def table_features(cat: pd.DataFrame, names: list[str] | None = None, **options) -> dict[str, tuple]:
+    "Measure shortcuts in a catalogue's images: name -> rows, (n, size) features; `InputError` if there are none."
     features = {}
     for variant in ("original", "segmented"):
         of_variant = [n for n, s in SHORTCUTS.items() if s.variant == variant and (names is None or n in names)]
@@ -267,12 +208,12 @@ def shortcut_table(
         rival = against.get(name) if against.get(name) in correct else "chance"
         level = 0.05 / max(len(tested), 1) if name in features else 0.05
         found = paired_gap(own, correct[rival], groups, 1 - level)[1] > 0
+        kind = "control" if name in CONTROLS else "shortcut" if name in features else "model" if name in models else name
         size = SHORTCUTS[name].size if name in features else 0
         accuracy, gap = accuracy_interval(own, groups[own.index]), paired_gap(own, correct[rival], groups)
-        table.append((name, kind_of(name), size, len(own), *accuracy, rival, *gap, found))
-    columns = ["name", "kind", "numbers", "n", "accuracy", "low", "high", "against", "gap", "gap_low", "gap_high",
-               "found"]
-    return Intervals(table, columns=columns)
+        table.append((name, kind, size, len(own), *accuracy, rival, *gap, found))
+    columns = "name kind numbers n accuracy low high against gap gap_low gap_high found"
+    return Intervals(table, columns=columns.split())
 
 # %% ../nbs/60_shortcuts.ipynb #37cea641
 def shortcut_verdicts(
@@ -283,8 +224,8 @@ def shortcut_verdicts(
     rows = table.set_index("name")
     shortcuts, models = rows[rows["kind"] == "shortcut"], rows[rows["kind"] == "model"]
     best = shortcuts["accuracy"].idxmax()
-    verdicts = [f"Without the shape of any cell, {best} is right about {share(rows.loc[best, 'accuracy'])} % "
-                f"of the test images (chance: {share(rows.loc['chance', 'accuracy'])} %)."]
+    verdicts = [f"Without the shape of any cell, {best} is right about {percent(rows.loc[best, 'accuracy'])} % "
+                f"of the test images (chance: {percent(rows.loc['chance', 'accuracy'])} %)."]
     better = [f"{name} ({100 * row['gap']:+.1f} points over {row['against']}, 95 % interval "
               f"{points(row['gap_low'], row['gap_high'])})" for name, row in shortcuts[shortcuts["found"]].iterrows()]
     verdicts.append(f"The class can be predicted from {'; '.join(better)}." if better else
@@ -301,16 +242,13 @@ def shortcut_verdicts(
 COLOUR_SHORTCUTS = ("mean colour", "colour mean and spread", "colour histogram", "background colour", "stain hue")
 
 
-def model_verdict(
-    rows: pd.DataFrame,  # from `shortcut_table`, by name
-    model: str,
-) -> str:
-    "Compare a model with colour alone and with the best shortcut."
+def model_verdict(rows: pd.DataFrame, model: str) -> str:
+    "Compare a model with colour alone and with the best shortcut; rows are of `shortcut_table`, by name."
     row = rows.loc[model]
     colours = rows.loc[rows.index.isin(COLOUR_SHORTCUTS), "accuracy"]
-    sentences = [f"The model {model} is right about {share(row['accuracy'])} %."]
+    sentences = [f"The model {model} is right about {percent(row['accuracy'])} %."]
     if len(colours):
-        sentences.append(f"Colour alone ({colours.idxmax()}) reaches {share(colours.max())} %.")
+        sentences.append(f"Colour alone ({colours.idxmax()}) reaches {percent(colours.max())} %.")
     gap, interval = round(100 * row["gap"], 1), points(row["gap_low"], row["gap_high"])
     where = f"ahead of {row['against']} by {gap}" if gap > 0 else f"behind {row['against']} by {-gap}"
     where = f"{where} points" if gap else f"level with {row['against']}"
@@ -319,9 +257,6 @@ def model_verdict(
     return " ".join([*sentences, f"It is {where} (difference {interval}), {chance}."])
 
 # %% ../nbs/60_shortcuts.ipynb #ff4a1da7
-KIND_COLOURS = {"chance": "#595959", "shortcut": "#D55E00", "control": "#009E73", "model": "#0072B2"}
-
-# %% ../nbs/60_shortcuts.ipynb #cef15377
 def plot_shortcuts(
     table: pd.DataFrame,  # from `shortcut_table`
     title: str = "What features without cells predict",
@@ -330,17 +265,16 @@ def plot_shortcuts(
     from matplotlib.figure import Figure
     rows = table[table["kind"] != "chance"].reset_index(drop=True)
     figure = Figure(figsize=(7, 1.3 + 0.3 * len(rows)), layout="constrained")
-    ax = figure.subplots()
+    ax, looks = figure.subplots(), {"shortcut": ("o", "#D55E00"), "control": ("s", "#009E73"), "model": ("D", "#0072B2")}
     for kind, part in rows.groupby("kind", sort=False):
-        value = 100 * part["accuracy"]
+        value, (marker, colour) = 100 * part["accuracy"], looks[kind]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)
-        marker = {"model": "D", "control": "s"}.get(kind, "o")
-        ax.errorbar(value, part.index, xerr=error, fmt=marker, color=KIND_COLOURS[kind], capsize=3, label=kind)
+        ax.errorbar(value, part.index, xerr=error, fmt=marker, color=colour, capsize=3, label=kind)
     chance = 100 * table.set_index("name").loc["chance", "accuracy"]
-    ax.axvline(chance, color=KIND_COLOURS["chance"], ls="--", lw=1, label=f"chance, {chance:.1f} %")
+    ax.axvline(chance, color="#595959", ls="--", lw=1, label=f"chance, {chance:.1f} %")
     ax.set_yticks(rows.index, rows["name"])
-    ax.set(xlim=(0, 102), xlabel="accuracy on held-out images (%), 95 % interval")
-    ax.set(ylim=(len(rows) - 0.5, -0.5), title=title)
+    ax.set(xlim=(0, 102), ylim=(len(rows) - 0.5, -0.5), title=title,
+           xlabel="accuracy on held-out images (%), 95 % interval")
     ax.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=4, fontsize=8)
     return figure

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors settings progress readers | files devices templates | cache datasets layouts folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
+ORDER = """errors settings progress readers light | files devices templates | cache datasets layouts columns folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
     preprocess metrics cells | extract | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts shifts
     finetune laboratories pretrain robust | leakage | config | runs models | audit external report annotations stored course hub | results misread explain | widgets state |
     fragments | panels detail maps still | explore page | cli"""

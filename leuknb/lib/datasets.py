@@ -42,6 +42,31 @@ def known_class(
     short = "".join(word for word in words if word not in ("wbc", "malignant", "all"))
     return next((label for label, facts in DATASET["classes"].items() if short in facts["spellings"]), None)
 
+# %% ../../nbs/lib/datasets.ipynb #ecd4b893
+KNOWN = json.loads((files("leuknb") / "assets" / "datasets.json").read_text(encoding="utf-8"))
+
+
+def known_sets() -> pd.DataFrame:  # name, images, patients, size, licence, classes, patient, faults, where; "" for unknown
+    "List the data sets that are recognised, the public set first."
+    ours = {"name": DATASET["name"], "where": DATASET["url"], "images": DATASET["images"], "patients": DATASET["patients"],
+            "size": f"{DATASET['unpacked_bytes'] / 1e6:.0f} MB", "licence": DATASET["licence"], "classes": ", ".join(CLASSES),
+            "patient": "not published", "faults": DATASET["faults"]}
+    columns = ["name", "images", "patients", "size", "licence", "classes", "patient", "faults", "where"]
+    table = pd.DataFrame([ours, *KNOWN])[columns]
+    numbers = table[["images", "patients"]].map(lambda n: "" if pd.isna(n) else f"{n:,.0f}")
+    return table.assign(**numbers).fillna("")
+
+# %% ../../nbs/lib/datasets.ipynb #42e6d12d
+def known_image(
+    name: str,  # of a file
+) -> dict:  # label, and patient where the name holds one; empty for any other name
+    "Read the class and the patient from a file's name, where a published set keeps them there."
+    for facts in KNOWN:
+        if "pattern" in facts and (found := re.fullmatch(facts["pattern"], Path(name).stem, re.IGNORECASE)):
+            label = found["label"].lower()
+            return found.groupdict() | {"label": facts.get("labels", {}).get(label, label)}
+    return {}
+
 # %% ../../nbs/lib/datasets.ipynb #fb177783
 def fetch(
     out: str | Path | None = None,  # new or empty folder for a copy; None: they stay in kagglehub's cache

@@ -18,9 +18,7 @@ from PIL import Image
 from ..explain import attribution
 from .errors import InputError
 from .files import atomic, digest, read_image
-from leuknb.lib.fragments import (
-    Bar, bars_html, facts_about, facts_html, neighbours_html, note_html, problem_html,
-)
+from .fragments import Bar, bars_html, facts_about, facts_html, neighbours_html, note_html, problem_html
 from .panels import AnnotationPanel, Sources, heading, model_options, offer, row
 from .state import State
 from .stored import novelty_warning, stored_difference
@@ -67,36 +65,22 @@ class AttributionPart:
         self.viewer.show(overlay=png, overlay_box=box, overlay_alt=alt, note=text)
 
 # %% ../../nbs/lib/detail.ipynb #d745fccc
-class NeighbourPart:
-    "The training images nearest to an image."
+class Background:
+    "Text that a job in the background writes."
 
     def __init__(self, sources: Sources):
-        self.sources, self.html = sources, widgets.HTML()
-        self.box = widgets.VBox([heading("Nearest training images"), self.html])
+        self.worker, self.html = sources.worker, widgets.HTML()
 
-    def find(self, model, path, image=None):
-        "Start the search."
-        self.html.value = note_html("Searching for neighbours …")
-        find = self.sources.neighbours.of
-        self.sources.worker.do((id(self), "neighbours"), lambda: find(model, path, image), self._show)
-
-    def _show(self, result, problem):
-        self.html.value = note_html(f"No neighbours: {problem}") if problem else neighbours_html(*result)
+    def start(self, waiting, work, text):
+        "Show a line, and `text(result, problem)` once `work()` is done."
+        self.html.value = note_html(waiting) if waiting else ""
+        self.worker.do(id(self), work, lambda *outcome: self.html.set_trait("value", text(*outcome)))
 
 
-class StoredPart:
-    "How the stored model differs from the one whose prediction is shown."
-
-    def __init__(self, sources: Sources):
-        self.sources, self.html = sources, widgets.HTML()
-
-    def compare(self, *what):
-        "Start the comparison: model, image, path, fold."
-        self.html.value = ""
-        self.sources.worker.do((id(self), "stored"), lambda: stored_difference(self.sources.models, *what), self._show)
-
-    def _show(self, text, problem):
-        self.html.value = note_html(text) if text else ""
+def find_neighbours(near: Background, sources: Sources, *what):  # model, path, image
+    "Search for the training images nearest to an image."
+    text = lambda found, problem: note_html(f"No neighbours: {problem}") if problem else neighbours_html(*found)
+    near.start("Searching for neighbours …", lambda: sources.neighbours.of(*what), text)
 
 # %% ../../nbs/lib/detail.ipynb #bb116173
 def title_html(pred, i, j) -> str:
@@ -132,11 +116,13 @@ class Detail(widgets.VBox):
     def __init__(self, state: State, sources: Sources):
         self.state, self.sources, self.index, self.model = state, sources, None, widgets.Dropdown(description="Model")
         self.title, self.bars, self.facts = (widgets.HTML() for _ in range(3))
-        self.attribution, self.near = AttributionPart(sources, state.pred.classes), NeighbourPart(sources)
-        self.stored, self.annotation = StoredPart(sources), AnnotationPanel(state, sources.images)
+        self.attribution = AttributionPart(sources, state.pred.classes)
+        self.annotation = AnnotationPanel(state, sources.images)
+        self.near, self.stored = Background(sources), Background(sources)
         super().__init__([
             self.title, self.attribution.viewer, self.stored.html, row(self.model, self.attribution.target),
-            self.annotation, heading("All predictions"), self.bars, self.near.box, heading("Catalogue"), self.facts])
+            self.annotation, heading("All predictions"), self.bars, heading("Nearest training images"), self.near.html,
+            heading("Catalogue"), self.facts])
         self.add_class("lk-panel")
         self.model.observe(lambda _: self.show_model(), "value")
         state.observe(lambda _: self.show(), ["current", "opened"])
@@ -162,22 +148,17 @@ class Detail(widgets.VBox):
             image, model = pred.images[i], pred.models[j]
             path = self.sources.images.path(image, model[2])
             self.title.value, self.bars.value = title_html(pred, i, j), prediction_bars(pred, i, j)
-            self.stored.compare(model, image, path, int(pred.row_fold[i, j]))
+            difference = partial(stored_difference, self.sources.models, model, image, path, int(pred.row_fold[i, j]))
+            self.stored.start("", difference, lambda text, problem: note_html(text) if text else "")
             self.attribution.explain(model, path, pred.classes[pred.predicted[i, j]])
-            self.near.find(model, path, image)
+            find_neighbours(self.near, self.sources, model, path, image)
 
 # %% ../../nbs/lib/detail.ipynb #ab4a00c8
 SEGMENTED = "This model works on segmented images: yours was segmented by the authors' colour thresholds first. "
 
 
-def classify(
-    sources: Sources,
-    model: tuple,  # backbone, head, variant
-    classes: list,
-    image: Image.Image,
-    folder: Path,  # for the file that the model reads
-) -> tuple:  # model, file, predicted class, probabilities (k,), a warning
-    "Predict the class of an image with a stored model."
+def classify(sources: Sources, model: tuple, classes: list, image: Image.Image, folder: Path) -> tuple:
+    "Predict with a stored model: model, file (in `folder`), predicted class, probabilities (k,), a warning."
     if model[2] == "segmented":
         from leuknb.segment import authors_segment
         image = Image.fromarray(authors_segment(np.asarray(image)))
@@ -205,8 +186,8 @@ class Verdict(widgets.VBox):
     def __init__(self, sources: Sources, classes: list):
         self.classes = classes
         self.text = widgets.HTML(note_html("The image stays on this computer. It is not added to the run."))
-        self.attribution, self.near = AttributionPart(sources, classes), NeighbourPart(sources)
-        parts = [self.attribution.viewer, row(self.attribution.target), self.near.box]
+        self.sources, self.attribution, self.near = sources, AttributionPart(sources, classes), Background(sources)
+        parts = [self.attribution.viewer, row(self.attribution.target), heading("Nearest training images"), self.near.html]
         self.rest = widgets.VBox(parts, layout={"display": "none"})
         super().__init__([self.text, self.rest])
         self.add_class("lk-panel")
@@ -217,7 +198,7 @@ class Verdict(widgets.VBox):
         shown = [{"variant": model[2], "caption": model[2], "alt": name, "missing": ""}]
         self.attribution.viewer.show(images=shown, blobs=[jpeg(read_image(path))], overlay=b"")
         self.attribution.explain(model, path, prediction[0])
-        self.near.find(model, path)
+        find_neighbours(self.near, self.sources, model, path)
 
     def fail(self, text):
         "Say why there is no prediction."

@@ -9,16 +9,13 @@ __all__ = []
 import math
 import sys
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
 from .errors import InputError, check_choice
 
 # %% ../../nbs/lib/devices.ipynb #c6f14838
-def resolve_device(
-    device: str = "auto",  # auto, cpu, cuda, cuda:0, mps
-) -> str:
+def resolve_device(device: str = "auto") -> str:  # auto, cpu, cuda, cuda:0, mps
     "Return the device to compute on; `InputError` if the requested one is not available."
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
@@ -33,22 +30,12 @@ def resolve_device(
     return str(device)
 
 # %% ../../nbs/lib/devices.ipynb #62276404
-def native_bfloat16(
-    device: str = "cpu",
-) -> bool:
+def native_bfloat16(device: str = "cpu") -> bool:
     "Whether the device computes bfloat16 by instructions of its own, and correctly."
-    kind = device.split(":")[0]
-    if kind == "cuda":
+    if device.startswith("cuda"):
         return torch.cuda.get_device_capability(device)[0] >= 8
-    return kind == "cpu" and _has_flag("amx_bf16", "avx512_bf16", "bf16") and _bfloat16_convolves()
-
-
-def _has_flag(*flags):
-    "Whether the processor has one of these abilities."
-    if hasattr(torch.cpu, "get_capabilities"):
-        return any(torch.cpu.get_capabilities().get(flag) for flag in flags)
-    cpuinfo = Path("/proc/cpuinfo")
-    return cpuinfo.exists() and not set(flags).isdisjoint(cpuinfo.read_text().split())
+    able = torch.cpu.get_capabilities() if device == "cpu" else {}
+    return any(able.get(flag) for flag in ("amx_bf16", "avx512_bf16", "bf16")) and _bfloat16_convolves()
 
 
 @lru_cache
@@ -63,10 +50,7 @@ def _bfloat16_convolves():
         return False
 
 # %% ../../nbs/lib/devices.ipynb #dc3eea9e
-def resolve_precision(
-    precision: str = "auto",  # auto, float32, bfloat16
-    device: str = "cpu",
-) -> str:
+def resolve_precision(precision: str = "auto", device: str = "cpu") -> str:  # auto, float32, bfloat16
     "Return the precision to compute with: bfloat16 where it is native, else float32."
     if check_choice("precision", precision, ("auto", "float32", "bfloat16")) == "auto":
         return "bfloat16" if native_bfloat16(resolve_device(device)) else "float32"

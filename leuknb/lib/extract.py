@@ -28,21 +28,14 @@ from .cache import FeatureStore
 from .errors import InputError, plural
 from .files import digest, read_image
 from .weights import WeightFile, weights_digest
-from ..networks import load_into, pool_activations, random_network, truncated_network
+from ..networks import build_network, extractor, load_into, pool_activations, random_network
 from ..preprocess import Preprocessing
 
 # %% ../../nbs/lib/extract.ipynb #cb5c1896
 class FeatureNetwork(nn.Module):
     "A truncated network: (B, 3, H, W) prepared images to (B, n) float32 features, differentiable."
 
-    def __init__(
-        self,
-        net: nn.Module,  # from `truncated_network`
-        nodes: tuple,  # graph nodes whose activations are taken
-        pool: str,  # flat, avgK, stats
-        dtype: torch.dtype,
-        weights_digest: str = "",
-    ):
+    def __init__(self, net: nn.Module, nodes: tuple, pool: str, dtype: torch.dtype, weights_digest: str = ""):
         super().__init__()
         self.net, self.nodes, self.dtype = _pool_early(_relu_later(net), pool), nodes, dtype
         self.weights_digest = weights_digest
@@ -93,23 +86,19 @@ class Turns:
     "Let many threads compute at once, or one trace a network."
 
     def __init__(self):
-        self.turn, self.computing, self.tracers = Condition(), 0, 0  # the thread that has its lock can take it again
+        self.turn, self.computing = Condition(), 0  # the thread that has its lock can take it again
 
     @contextmanager
     def trace(self):
         "Wait until nobody computes, and keep others out."
         with self.turn:
-            self.tracers += 1
             self.turn.wait_for(lambda: not self.computing)
-            self.tracers -= 1
-            self.turn.notify_all()
             yield
 
     @contextmanager
     def compute(self):
-        "Wait until nobody traces or waits to trace."
+        "Wait until nobody traces."
         with self.turn:
-            self.turn.wait_for(lambda: not self.tracers)  # endless computing would keep them out
             self.computing += 1
         try:
             yield
@@ -160,7 +149,7 @@ def open_network(plan: FeaturePlan) -> FeatureNetwork:
 def _load(name, file, seed, nodes, pool, precision, device):
     "A truncated network with its weights, ready to compute."
     if file:
-        net = truncated_network(name, nodes=nodes)
+        net = extractor(build_network(name), nodes)
         load_into(net, WeightFile(file[0]), name)
     else:
         net = random_network(name, seed, nodes=nodes)
@@ -184,18 +173,23 @@ def image_paths(X) -> list:
         raise InputError(f"{X}: give a list of image paths, such as [{str(X)!r}]")
     if isinstance(X, pd.DataFrame):
         X = X["path"] if "path" in X else X.iloc[:, 0]
-    paths = [Path(path) for path in np.asarray(X, dtype=object).ravel()]
-    if not paths:
+    texts = isinstance(X, np.ndarray) and X.dtype.kind in "OU"
+    rows = list(X.ravel() if texts else X if hasattr(X, "__iter__") else [X])
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, (str, os.PathLike)):
+            raise InputError(f"image {number} of {len(rows)} is given as {type(row).__name__}, not as a path: save it "
+                             "to a file first, for example by PIL.Image.fromarray(pixels).save('smear.png')")
+    if not rows:
         raise InputError("no images: the list of paths is empty")
-    return paths
+    return list(map(Path, rows))
 
 
 def raise_problems(problems: list):
     "Raise one `InputError` for all images that cannot be used, if there are any."
     if problems:
         more = [f"... and {len(problems) - 20} more"] if len(problems) > 20 else []
-        first = [f"{plural(len(problems), 'image')} cannot be used:"]
-        raise InputError("\n".join([*first, *map(str, problems[:20]), *more]))
+        count = plural(len(problems), "image")
+        raise InputError("\n".join([f"{count} cannot be used:", *map(str, problems[:20]), *more]))
 
 
 def image_digests(paths: list) -> list:
@@ -210,11 +204,7 @@ def image_digests(paths: list) -> list:
     return digests
 
 # %% ../../nbs/lib/extract.ipynb #01a02027
-def decoded(
-    todo: dict,  # (name, path) of each image, in order
-    prepare: Callable,  # path -> pixels
-    size: int,  # images in a batch
-):
+def decoded(todo, prepare: Callable, size: int):  # todo: (name, path) of each image; prepare: path -> pixels
     "Yield (names, pixels) in batches, decoded ahead by threads; in the end `InputError` lists unreadable images."
     waiting, problems, source = deque(), [], iter(todo)
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
@@ -235,12 +225,8 @@ def decoded(
     raise_problems(problems)
 
 # %% ../../nbs/lib/extract.ipynb #14c6d5ed
-def side_by_side(
-    work: Callable,  # item -> result
-    items,
-    threads: int,  # each computes an item alone, with its share of the processors
-):
-    "Yield results in order."
+def side_by_side(work: Callable, items, threads: int):
+    "Yield work(item) in order; each thread computes an item alone, with its share of the processors."
     share, waiting = max(1, torch.get_num_threads() // threads), deque()
 
     def limit():
@@ -285,9 +271,9 @@ def extract_features(
     digests: list,  # from `image_digests`
     weights: str,  # name of the weights, for the store
     cache: bool = True,  # keep features on disk
-    progress: bool = True,  # show a bar
+    progress: bool = True,
 ) -> np.ndarray:  # (n_images, n_features) float32
-    "Features of image files, stored or computed."
+    "Read features of image files from the store, or compute them."
     places, out = defaultdict(list), np.empty((len(paths), sum(plan.layer_sizes)), np.float32)
     for i, name in enumerate(digests):
         places[name].append(i)

@@ -8,16 +8,17 @@ __all__ = []
 # %% ../../nbs/lib/folders.ipynb #13d6976c
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image
 
-from .datasets import CLASSES, VARIANTS, known_class
+from .datasets import CLASSES, VARIANTS, known_class, known_image
 from .errors import InputError, plural
 from .files import missing_reason
+from .layouts import facts_of, few, natural, normal, read_layout, unrepeated
 
 # %% ../../nbs/lib/folders.ipynb #117e0a44
 @dataclass
@@ -28,31 +29,14 @@ class Findings:
     warnings: list = field(default_factory=list)  # what a user should know
 
 # %% ../../nbs/lib/folders.ipynb #20e6126e
-def natural(
-    name: str,
-):  # a sort key
-    "Sort `smear-9` before `smear-10`."
-    return [int(part) if i % 2 else part.casefold() for i, part in enumerate(re.split(r"(\d+)", name))], name
-
-
 def _visible(name):
     return not name.startswith(".") and name != "__MACOSX"
-
-
-def subfolders(
-    folder: Path,
-) -> list[Path]:
-    "List the visible folders in a folder; none where listing is not permitted, which `walk` reports."
-    try:
-        folders = [d for d in folder.iterdir() if _visible(d.name) and d.is_dir()]
-    except PermissionError:
-        return []
-    return sorted(folders, key=lambda d: natural(d.name))
 
 # %% ../../nbs/lib/folders.ipynb #24f04e42
 def walk(
     folder: Path,
     problems: list,  # folders that cannot be listed are added
+    visited: list | None = None,  # every folder is added
 ):  # yields paths
     "Yield every visible file below a folder; links are followed, loops are not."
     seen = set()
@@ -63,6 +47,7 @@ def walk(
             folders.clear()
             continue
         seen.add(real)
+        visited is None or visited.append(Path(top))
         yield from (Path(top, name) for name in sorted(filter(_visible, names), key=natural))
 
 # %% ../../nbs/lib/folders.ipynb #727b5f65
@@ -86,50 +71,34 @@ def is_image(
     return False
 
 # %% ../../nbs/lib/folders.ipynb #55e0de4f
-def find_layout(
-    root: Path,
-) -> list[tuple[Path, str]]:  # a folder that holds class folders, and its variant
-    "Find the folders that hold class folders."
-    home = _unwrapped(root)
-    for top in dict.fromkeys((root, home)):
-        if variants := _variants_below(top):
-            return variants
-    name = os.path.basename(os.path.abspath(root)).lower()
-    return [(home, name if name in VARIANTS else "original")]
-
-
-def _unwrapped(folder):
-    "The folder of class folders, where it stands alone in an outer one."
-    inner = subfolders(folder)
-    alone = len(inner) == 1 and not known_class(inner[0].name) and not _variant_folders(folder)
-    return _unwrapped(inner[0]) if alone and subfolders(inner[0]) else folder
-
-# %% ../../nbs/lib/folders.ipynb #635f742d
-def _variants_below(root):
-    "Variant folders in a folder, or up to two folders further down; `InputError` for those of several data sets."
-    if variants := _variant_folders(root):
-        return variants
-    level = [root]
-    for _ in range(2):
-        level = [inner for folder in level for inner in subfolders(folder)]
-        homes = [d for d in level if any(subfolders(v) for v, _ in _variant_folders(d))]
-        if len(homes) > 1:
-            names = ", ".join(str(home.relative_to(root)) for home in homes)
-            raise InputError(f"{root}: holds several data sets ({names}); name one of them")
-        if homes:
-            return _variant_folders(homes[0])
-    return []
-
-
-def _variant_folders(folder):
-    "Pairs of a folder named after a variant, and the variant."
-    by_variant = {}
-    for d in subfolders(folder):
-        variant = d.name.lower()
-        if variant in VARIANTS and by_variant.setdefault(variant, d) != d:
-            raise InputError(f"{folder}: holds both {by_variant[variant].name} and {d.name}; "
+def variant_folders(
+    folders: set[tuple],  # names of the folders that each image lies in
+) -> tuple[set, set]:  # the folders that hold a variant, those beside them that do not
+    "Find the folders of variants; `InputError` for two spellings of one."
+    inside, found, outside = defaultdict(set), set(), set()
+    for path in folders:
+        for start in starts(path):
+            inside[start[:-1]].add(start[-1])
+    for place, names in list(inside.items()):
+        named = sorted(name for name in names if name.lower() in VARIANTS)
+        kinds, others = {name.lower() for name in named}, names - set(named)
+        if len(kinds) < len(named):
+            raise InputError(f"{'/'.join(place) or 'the folder'}: holds both {named[0]} and {named[1]}; "
                              "put their images into one of them")
-    return [(d, variant) for variant, d in by_variant.items()]
+        below = {inner.casefold() for name in named for inner in inside.get((*place, name), ())}
+        if kinds == {"segmented"} and not below and any((*place, name) in folders for name in others):
+            continue
+        found |= {(*place, name) for name in named}
+        if "original" in kinds or below:
+            outside |= {(*place, name) for name in others if "original" in kinds or name.casefold() not in below}
+    return found, outside
+
+
+def starts(
+    path: tuple,
+) -> list[tuple]:
+    "List a path's first folder, its first two, and so on."
+    return [path[:i + 1] for i in range(len(path))]
 
 # %% ../../nbs/lib/folders.ipynb #f032aeb0
 def ordered_labels(
@@ -140,40 +109,73 @@ def ordered_labels(
     if all(classes.values()):
         return dict(sorted(classes.items(), key=lambda item: (CLASSES.index(item[1]), item[0])))
     names, first = sorted(names, key=natural), {}
-    return {name: first.setdefault(name.casefold(), name) for name in names}
+    return {name: first.setdefault(normal(name).casefold(), normal(name)) for name in names}
 
 # %% ../../nbs/lib/folders.ipynb #f280ac3a
 def from_folder(
     root: Path,
     findings: Findings,  # problems and warnings are added
     variants: tuple = (),  # read these alone; empty: all
-) -> list[dict]:  # path, label, variant, patient, inner, whole; only the variant, where it was not requested
+    layout: str | None = None,  # such as class/patient; None: decided by names and structure
+) -> list[dict]:  # path, label, variant, patient, site, split, fold, inner, whole; only the variant, if not requested
     "List the images of class folders; problems in variants that were not requested are ignored."
-    rows, layout = [], find_layout(root)
-    _report_outside(root, [home for home, _ in layout], findings)
-    for home, variant in layout:
-        if variants and variant not in variants and len(layout) > 1:
-            rows.append(dict(variant=variant))
-            continue
-        _check_undivided(home)
-        _report_loose(home, findings)
-        for folder in subfolders(home):
-            for path in _class_images(folder, findings):
-                below = path.relative_to(folder)
-                rows.append(dict(path=path, label=folder.name.strip(), patient="", whole=path.relative_to(home),
-                                 variant=variant if len(layout) > 1 else variant_in(str(below), variant),
-                                 inner=without_variants(below)))
-    return rows
+    problems, visited = [], []
+    paths = [path for path in walk(root, problems, visited) if is_image(path)]
+    inside = lambda path: path.relative_to(root).parts
+    found, outside = variant_folders({inside(path)[:-1] for path in paths})
+    name = os.path.basename(os.path.abspath(root)).lower()
+    default = name if name in VARIANTS and not found else "original"
+    variant = lambda path: next((p[-1].lower() for p in starts(inside(path))[::-1] if p in found), default)
+    requested = lambda path: not variants or not found or variant(path) in variants or not found & set(starts(inside(path)))
+    beside = [path for path in paths if outside & set(starts(inside(path)[:-1]))]
+    rows = [_row(path, inside(path)[:-1], variant(path), found) for path in paths if path not in set(beside)]
+    _report_outside(root, beside, found, findings)
+    read_roles(root, rows, layout, findings)
+    findings.problems += [(path, reason) for path, reason in problems if requested(path)]
+    _report_empty(root, [path for path in visited if requested(path)], paths, rows, [path for path, _ in problems], findings)
+    _report_loose(root, [row["path"] for row in rows if not row["label"] and requested(row["path"])], found, findings)
+    return [row if requested(row["path"]) else dict(variant=row["variant"]) for row in rows if row["label"]]
 
 
-def _class_images(folder, findings):
-    "Image files of one class folder; it is a problem if a class of the paper has none."
-    before = len(findings.problems)
-    paths = [path for path in walk(folder, findings.problems) if is_image(path)]
-    if not paths and len(findings.problems) == before:
-        level = findings.problems if known_class(folder.name) else findings.warnings
-        level.append((folder, "the folder holds no images"))
-    return paths
+def _row(path, folders, variant, found):
+    "A file with its variant, and the names of its folders without those of variants."
+    names = tuple(start[-1] for start in starts(folders) if start not in found)
+    return dict(path=path, variant=variant, names=unrepeated(names), whole=Path(*names, path.name))
+
+# %% ../../nbs/lib/folders.ipynb #3737a7ae
+def read_roles(
+    root: Path,
+    rows: list[dict],  # path, names; what the folders and the file's name say is added
+    layout: str | None,
+    findings: Findings,
+):
+    "Find out what folders mean; `InputError` if that is not clear."
+    known = [known_image(row["path"].name) for row in rows]
+    by_name = layout is None and bool(rows) and all("label" in k for k in known) and len({row["names"] for row in rows}) == 1
+    try:
+        roles = [["-"] * len(row["names"]) for row in rows] if by_name else read_layout([row["names"] for row in rows], layout)
+        for row, found in zip(rows, roles):
+            row |= facts_of(row["names"], found)
+    except InputError as error:
+        raise InputError(f"{root}: {error}") from None
+    for row, found, k in zip(rows, roles, known):
+        first = next((i for i, role in enumerate(found) if role != "-"), len(found))
+        inner = [name for name, role in list(zip(row["names"], found))[first:] if role != "class"]
+        row |= dict(inner=Path(*inner, row["path"].name), patient=row["patient"] or k.get("patient", ""))
+        row["label"] = row["label"] or ("" if layout else k.get("label", ""))
+    _compare_names(root, rows, known, findings)
+
+
+def _compare_names(root, rows, known, findings):
+    "Report files whose name gives them another class than their folder; `InputError` if the folders are no classes."
+    for label in {row["label"] for row in rows} - {""}:
+        of_label = [(row["path"], k["label"]) for row, k in zip(rows, known) if row["label"] == label and "label" in k]
+        counts = Counter(name for _, name in of_label).most_common()
+        if len(counts) > 1 and 10 * counts[0][1] < 9 * len(of_label):
+            raise InputError(f"{root}: the files in {label} are of several classes by their names ({few(sorted(dict(counts)))}), "
+                             "so the folders are no classes; name one of the folders")
+        findings.warnings += [(path, f"is {name} by its name, but lies in {label}")
+                              for path, name in of_label if name != counts[0][0]]
 
 # %% ../../nbs/lib/folders.ipynb #1befb21b
 def variant_in(
@@ -191,31 +193,35 @@ def without_variants(
     return Path(*(part for part in path.parts[:-1] if part.lower() not in VARIANTS), path.name)
 
 # %% ../../nbs/lib/folders.ipynb #e917aaa2
-def _report_outside(root, homes, findings):
-    "Warn of images that lie in none of the folders that are read."
-    inside = lambda path: any(path.is_relative_to(home) for home in homes)
-    outside = [path for path in walk(root, []) if not inside(path) and is_image(path)]
-    for name, n in Counter(path.relative_to(root).parts[0] for path in outside).items():
-        places = " and ".join(home.name for home in homes)
+def _report_outside(root, paths, found, findings):
+    "Warn of images that lie beside the folders of variants."
+    places = " and ".join(sorted({start[-1] for start in found}))
+    for name, n in Counter(path.relative_to(root).parts[0] for path in paths).items():
         findings.warnings.append((root / name, f"{plural(n, 'image')} outside {places}; left out"))
 
 
-def _report_loose(home, findings):
-    "Report what lies beside the class folders: broken links are problems, images are only left out."
-    for entry in sorted(home.iterdir(), key=lambda e: natural(e.name)):
-        if _visible(entry.name) and not os.path.exists(entry):
-            findings.problems.append((entry, missing_reason(entry)))
-        elif _visible(entry.name) and not entry.is_dir() and is_image(entry):
-            findings.warnings.append((entry, "lies outside the class folders; left out"))
+def _report_loose(root, paths, found, findings):
+    "Report what lies in no class folder: broken links are problems, images are only left out."
+    broken = [path for path in paths if not os.path.exists(path)]
+    findings.problems += [(path, missing_reason(path)) for path in broken]
+    folders = Counter(path.parent for path in paths if path not in broken)
+    places = " and ".join(sorted({start[-1] for start in found})) or "the class folders"
+    for path in paths:
+        if path not in broken and folders[path.parent] <= 3:
+            findings.warnings.append((path, f"lies outside {places}; left out"))
+    findings.warnings += [(folder, f"{plural(n, 'image')} outside {places}; left out") for folder, n in folders.items() if n > 3]
 
 
-def _check_undivided(home):
-    "Refuse folders named train and test: they would be read as classes."
-    names = [folder.name for folder in subfolders(home)]
-    parts = [n for n in names if n.lower() in {"train", "training", "test", "testing", "val", "valid", "validation"}]
-    if parts and (len(parts) > 1 or parts == names):
-        raise InputError(f"{home}: is divided into {' and '.join(parts)}; put the class folders side by side "
-                         "(splits are made later), or list the files in a CSV with the columns path,label")
+def _report_empty(root, visited, paths, rows, unlisted, findings):
+    "Report folders without images; it is a problem if a class of the paper has none."
+    full = {folder for path in [*paths, *unlisted] for folder in path.relative_to(root).parents} | {Path(".")}
+    labels = {(row["variant"], known_class(row["label"])) for row in rows}
+    for folder in visited:
+        inside = folder.relative_to(root)
+        if inside not in full and inside.parent in full and folder not in unlisted:
+            missing = known_class(folder.name) and (variant_in(f"{inside}/."), known_class(folder.name)) not in labels
+            level = findings.problems if missing else findings.warnings
+            level.append((folder, "the folder holds no images"))
 
 # %% ../../nbs/lib/folders.ipynb #d1613d04
 def name_images(
@@ -224,8 +230,8 @@ def name_images(
     "Name images by class and stem, with the ending or the whole path where that keeps two files apart."
     stems = [p.with_suffix("") if p.suffix.lower() in _ENDINGS else p for p in table["inner"]]
     text = lambda paths: pd.Series([p.as_posix() for p in paths], table.index, dtype=str)
-    image = table["label"] + "/" + text(stems)
-    for finer in (table["label"] + "/" + text(table["inner"]), text(table["whole"])):
+    image = table["label"] + "/" + text(stems).map(normal)
+    for finer in (table["label"] + "/" + text(table["inner"]).map(normal), text(table["whole"])):
         twice = pd.DataFrame({"image": image, "variant": table["variant"]}).duplicated(keep=False)
         image = image.mask(image.isin(image[twice]), finer)
     return image

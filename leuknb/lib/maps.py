@@ -6,8 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/lib/maps.ipynb #d3463955
-from functools import partial
-
 import ipywidgets as widgets
 import numpy as np
 
@@ -23,13 +21,8 @@ METHODS, COLOURS = ["PCA", "t-SNE"], ["error", "class", "prediction"]
 HINT = "Drag around points, click one, or press a name above: they fill the gallery."
 
 
-def kinds_of(
-    pred,  # Predictions
-    i: np.ndarray,  # image numbers
-    j: int,  # model number
-    by: str,  # error, class, prediction
-) -> tuple[np.ndarray, list]:  # a number for each point; the legend: label, count and colour of each number
-    "Sort points into kinds."
+def kinds_of(pred, i: np.ndarray, j: int, by: str) -> tuple[np.ndarray, list]:  # kind of each point; legend
+    "Sort images i into kinds by the error, class or prediction of model j; the legend counts and colours them."
     names, colours = [*pred.classes, "not predicted"], [class_colour(k) for k in range(len(pred.classes) + 1)]
     if by == "class":
         kinds, names = pred.true[i], pred.classes
@@ -40,12 +33,6 @@ def kinds_of(
         colours = [PALETTE[0], PALETTE[5], PALETTE[7]]
     counts = np.bincount(kinds, minlength=len(names)).tolist()
     return kinds, [{"label": n, "count": c, "colour": s} for n, c, s in zip(names, counts, colours)]
-
-
-def compute_map(features, images, backbone, variant, method) -> tuple:  # images, (n, 2), text of the axes, a note
-    "Compute where the images are on the map."
-    available, matrix, note = available_features(features, images, backbone, variant)
-    return available, *project(matrix, method), note
 
 # %% ../../nbs/lib/maps.ipynb #9b610e9d
 class MapView(widgets.VBox):
@@ -63,13 +50,16 @@ class MapView(widgets.VBox):
     def draw(self):
         "Compute the map in the background, unless it is shown already or the panel is hidden."
         backbone, _, variant = self.state.pred.models[self.model.value]
-        wanted = backbone, variant, self.method.value, self.state.fold
+        wanted, images = (backbone, variant, self.method.value, self.state.fold), self.state.pred.images
+
+        def work():  # images, (n, 2), text of the axes, a note
+            available, matrix, note = available_features(self.sources.features, images, backbone, variant)
+            return available, *project(matrix, wanted[2]), note
         if self.front and wanted == self._drawn:
             self.paint()
         elif self.front:
             self._drawn = wanted
             self.map.show(note="Computing the map …")
-            work = partial(compute_map, self.sources.features, self.state.pred.images, *wanted[:3])
             self.sources.worker.do("map", work, self._show)
 
     def _show(self, result, problem):

@@ -14,7 +14,8 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 from ..heads import load_head, save_head
-from .errors import InputError, check_choice
+from .errors import InputError, check_choice, plural
+from .extract import image_paths
 from .files import atomic, digest, examine, parallel_map, write_json
 from .folders import is_image, walk
 from .runs import Run
@@ -185,35 +186,59 @@ SMALLEST = 32  # pixels, as for the images that a model learns from
 
 def collect_images(
     places: list[str | Path],  # files or folders
-) -> list[Path]:
-    "List the images that files and folders hold; raise one `InputError` with every problem."
+    on_bad: str = "error",  # or skip
+) -> list[tuple[Path, str]]:  # path, and what is wrong with it (nothing: "")
+    "List the images that files and folders hold; raise one `InputError` with every problem, or if there is no image."
+    check_choice("on_bad", on_bad, ["error", "skip"])
     paths, problems = [], []
-    for place in map(Path, places):
+    for place in map(Path, image_paths([places] if isinstance(places, (str, Path)) else places)):
         images = [path for path in walk(place, problems) if is_image(path)] if os.path.isdir(place) else [place]
         paths += images
         problems += [] if images else [(place, "holds no images")]
     facts = parallel_map(lambda path: examine(path, SMALLEST), paths, "reading images")
-    problems += [(path, one["problem"]) for path, one in zip(paths, facts) if "problem" in one]
-    if problems or not paths:
-        raise InputError("\n".join(f"{path}: {reason}" for path, reason in problems) or "no images named")
-    return paths
+    reasons = [one.get("problem", "") for one in facts]
+    bad = problems + [(path, reason) for path, reason in zip(paths, reasons) if reason]
+    if bad and (on_bad == "error" or len(bad) - len(problems) == len(paths)):
+        lines = "\n".join(f"{path}: {reason}" for path, reason in bad)
+        remedy = f'\n{plural(len(bad), "problem")}; go on without them: on_bad="skip"' if on_bad == "error" else ""
+        raise InputError(lines + remedy)
+    return problems + list(zip(paths, reasons))
 
 # %% ../../nbs/lib/models.ipynb #be7ea8d4
+def predicted_table(
+    model,  # a fitted classifier
+    inputs,  # (n, ...) what it predicts from
+    classes: list,  # of the table, in order
+) -> pd.DataFrame:  # predicted, p_<class>... with six decimals; 0 for a class that the model does not know
+    "Predict classes and probabilities; rounding leaves the predicted class the highest where it was."
+    predicted, proba = model.predict(inputs), model.predict_proba(inputs)
+    exact = pd.DataFrame(proba, columns=model.classes_).reindex(columns=classes, fill_value=0.0).to_numpy(float)
+    rows, own = np.arange(len(exact)), pd.Index(classes).get_indexer(predicted)
+    rounded, slack = exact.round(6), 1e-9  # of floating-point arithmetic
+    tied = (rounded.argmax(1) != own) & (exact[rows, own] >= exact.max(1) - slack)
+    rounded[tied, own[tied]] = rounded[tied].max(1) + 1e-6
+    return pd.DataFrame({"predicted": predicted}).join(pd.DataFrame(rounded, columns=[f"p_{c}" for c in classes]))
+
+# %% ../../nbs/lib/models.ipynb #6d0dd9e0
 def predict(
     run: Run | str | Path,
     images: list[str | Path],  # files or folders
     model: str | None = None,  # backbone/head/variant; None: the best by inner validation
+    on_bad: str = "error",  # "skip": images that cannot be read are rows without a class and with a reason
     **settings,  # of the Backbone: device, progress, cache
-) -> pd.DataFrame:  # image, predicted, p_<class>..., novelty (0-1; NaN for fine-tuned networks, which keep no features)
+) -> pd.DataFrame:  # image, predicted, p_<class>..., novelty (0-1; NaN for fine-tuned networks); problem if skipped
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
-    paths, fitted = collect_images(images), pipeline(run, model, **settings)
+    row = model_row(run, model)
+    listed, fitted = collect_images(images, on_bad), pipeline(run, model, **settings)
+    good = [number for number, (_, reason) in enumerate(listed) if not reason]
+    paths = [listed[number][0] for number in good]
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
-    last = fitted[-1]
-    proba = pd.DataFrame(last.predict_proba(inputs).round(6), columns=[f"p_{c}" for c in last.classes_])
-    table = pd.DataFrame({"image": [str(path) for path in paths], "predicted": last.predict(inputs)})
-    table = table.join(proba[[f"p_{c}" for c in run.classes]])
-    return table.assign(novelty=novelty(run, model_row(run, model), inputs).round(3) if len(fitted) > 1 else np.nan)
+    table = predicted_table(fitted[-1], inputs, run.classes)
+    table["novelty"] = novelty(run, row, inputs).round(3) if len(fitted) > 1 else np.nan
+    table = table.set_axis(good).reindex(range(len(listed)))
+    table.insert(0, "image", [str(path) for path, _ in listed])
+    return table if on_bad == "error" else table.assign(problem=[reason for _, reason in listed])
 
 # %% ../../nbs/lib/models.ipynb #81ff2288
 def training_features(

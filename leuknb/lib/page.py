@@ -23,11 +23,7 @@ from .runs import Run
 from .widgets import EXPLORER_ASSETS
 
 # %% ../../nbs/lib/page.ipynb #9274de15
-def page_notebook(
-    folder: str | Path,  # where to write it
-    run: str | Path,
-    images: str | Path | None = None,  # where the image folder has moved to
-) -> Path:
+def page_notebook(folder: str | Path, run: str | Path, images: str | Path | None = None) -> Path:
     "Write the notebook that the page shows: one cell."
     moved = images and str(Path(images).resolve())
     code = f"from leuknb.explore import explore\nexplore({str(Path(run).resolve())!r}, images={moved!r}, static=False)"
@@ -39,11 +35,8 @@ def page_notebook(
     return path
 
 # %% ../../nbs/lib/page.ipynb #9c048a0c
-def free_port(
-    host: str,
-    port: int | None = None,  # None: the first free one from 8866
-) -> int:
-    "Find a port to listen on; `InputError` if the requested one is taken."
+def free_port(host: str, port: int | None = None) -> int:
+    "Find a port to listen on, the first free one from 8866 by default; `InputError` if the requested one is taken."
     for candidate in [port] if port is not None else range(8866, 8966):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,13 +60,8 @@ def reached(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 # %% ../../nbs/lib/page.ipynb #bf707f21
-def open_when_ready(
-    address: str,  # with the token
-    port: int,
-    host: str = "127.0.0.1",
-    seconds: float = 60,
-):
-    "Open the page in the browser once the server listens."
+def open_when_ready(address: str, port: int, host: str, seconds: float = 60):
+    "Open the page (an address with its token) in the browser once the server listens."
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -83,11 +71,7 @@ def open_when_ready(
             time.sleep(0.1)
 
 
-def serve(
-    notebook: Path,
-    theme: str,  # light, dark
-    **options,  # of Voila: ip, port, token, open_browser
-):
+def serve(notebook: Path, theme: str, **options):  # of Voila: ip, port, token, open_browser
     "Run Voila on one notebook, without its requests to the network, and with only the extensions that are needed."
     from traitlets.config import Config
     from voila.app import Voila

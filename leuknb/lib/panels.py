@@ -32,11 +32,8 @@ class Sources:
     worker: Worker
 
 
-def open_sources(
-    run,  # a Run
-    images=None,  # where the image folder has moved to
-) -> Sources:
-    "Prepare the sources of a run; nothing is loaded yet."
+def open_sources(run, images=None) -> Sources:
+    "Prepare the sources of a run, whose images may have moved; nothing is loaded yet."
     files, models = RunImages(run, images), RunModels(run)
     features = RunFeatures(models, files)
     return Sources(files, models, features, Neighbours(features, files, run.catalogue), Worker())
@@ -66,17 +63,7 @@ FACETS = {"true": "True class", "predicted": "Predicted", "backbone": "Backbone"
           "agreement": "Agreement", "annotated": "Annotated"}
 
 
-def option_labels(
-    counts: dict,  # option -> number of images
-) -> list:  # (text, option)
-    "Write the options of a facet with their counts."
-    texts = {option: OPTION_TEXT.get(option, display_name(option)) for option in counts}
-    return [(f"{texts[option]} ({count:,})", option) for option, count in counts.items()]
-
-
-def filter_widgets(
-    folds: list,  # (text, fold)
-) -> tuple[dict, dict]:  # facet -> dropdown; name -> the other widgets
+def filter_widgets(folds: list) -> tuple[dict, dict]:  # facet -> dropdown; name -> the other widgets
     "Make the widgets of the filter bar."
     boxes = {facet: widgets.Dropdown(description=label) for facet, label in FACETS.items()}
     return boxes, {
@@ -119,7 +106,8 @@ class FilterBar(widgets.HBox):
         "Show the filters of the state, with the counts."
         filters, self._filling = self.state.filters, True
         for facet, box in self.boxes.items():
-            options = option_labels(self.state.counts[facet])
+            options = [(f"{OPTION_TEXT.get(option, display_name(option))} ({count:,})", option)
+                       for option, count in self.state.counts[facet].items()]
             offer(box, options, filters.chosen.get(facet, options[0][1]))
         self.slider.value, self.order.value, self.reverse.value = filters.confidence, filters.order, filters.reverse
         low, high = (100 * limit for limit in filters.confidence)
@@ -128,23 +116,14 @@ class FilterBar(widgets.HBox):
         self._filling = False
 
 # %% ../../nbs/lib/panels.ipynb #3bfb0ffa
-def shown_variant(
-    state: State,
-    images: RunImages,
-    i: int,  # image number
-    j: int,  # model number
-) -> str:
-    "Choose which of an image's twins the gallery shows: the original, unless one variant is chosen."
+def shown_variant(state: State, images: RunImages, i: int, j: int) -> str:
+    "Choose which twin of image i the gallery shows: the original, unless one variant is chosen, as of model j."
     either = state.filters.chosen.get("variant", "any") == "any"
     return "original" if either and (state.pred.images[i], "original") in images.rows else state.pred.models[j][2]
 
 
-def card(
-    state: State,
-    i: int,  # image number
-    j: int,  # number of the model that represents it
-) -> dict:
-    "Describe one thumbnail for the browser."
+def card(state: State, i: int, j: int) -> dict:
+    "Describe the thumbnail of image i, which model j represents, for the browser."
     pred, image = state.pred, state.pred.images[i]
     true, predicted = pred.classes[pred.true[i]], pred.classes[pred.predicted[i, j]]
     wrong, seen, confidence = pred.wrong[i].sum(), pred.seen[i].sum(), whole_percent(pred.confidence[i, j])
@@ -159,17 +138,11 @@ def card(
 
 
 # %% ../../nbs/lib/panels.ipynb #194ce0ba
-def recorded_path(images, image, variant) -> str:
-    "Name the file of an image as the catalogue does."
-    return images.rows[image, variant][0] if (image, variant) in images.rows else f"{image}, which catalogue.csv lacks"
-
-
-def missing_notice(
-    missing: list,  # paths
-    count: int,  # images on the page
-) -> str:
-    "Say what to do about images without a file; empty if there are none."
-    return (f"{len(missing)} of {count} image files on this page are missing or unreadable, such as {missing[0]}. "
+def missing_notice(images: RunImages, names: list, thumbs: list) -> str:
+    "Say what to do about images of a page without a file; empty if there are none."
+    missing = [images.rows[name][0] if name in images.rows else f"{name[0]}, which catalogue.csv lacks"
+               for name, thumb in zip(names, thumbs) if not thumb]
+    return (f"{len(missing)} of {len(names)} image files on this page are missing or unreadable, such as {missing[0]}. "
             "If the folder has moved, open the explorer with images=\"its new place\".") if missing else ""
 
 # %% ../../nbs/lib/panels.ipynb #1778a140
@@ -202,18 +175,14 @@ class GalleryPanel(widgets.VBox):
         page = list(zip(*(numbers[start:start + size] for numbers in state.shown)))
         names = [(state.pred.images[i], shown_variant(state, self.images, i, j)) for i, j in page]
         thumbs = [self.images.thumbnail(*name) for name in names]
-        missing = [recorded_path(self.images, *name) for name, thumb in zip(names, thumbs) if not thumb]
         picked = "" if state.filters.picked is None else " · picked on the map"
         self.gallery.show(
             items=[card(state, i, j) for i, j in page], thumbs=thumbs, start=start, total=total, page=state.page,
-            pages=-(-total // size), selected=state.selected, notice=missing_notice(missing, len(page)),
+            pages=-(-total // size), selected=state.selected, notice=missing_notice(self.images, names, thumbs),
             title=f"{total:,} of {len(state.pred.images):,} images{picked}")
 
 # %% ../../nbs/lib/panels.ipynb #b0ed3cbc
-def save_labels(
-    state: State,
-    images: RunImages,
-):
+def save_labels(state: State, images: RunImages):
     "Write the catalogue with corrected labels, and report it."
     notes, catalogue = state.notes, located(images, state.run.catalogue)
     notes.save(lambda: export_labels(notes.annotations, catalogue),
@@ -261,30 +230,22 @@ class AnnotationPanel(widgets.VBox):
             self.fill()  # a change that could not be saved is taken back on the screen
 
 # %% ../../nbs/lib/panels.ipynb #560b4c34
-def model_options(
-    state: State,
-    i: int | None = None,  # image number; None: any
-) -> list:  # (text, model number)
-    "List the models that saw an image, for a dropdown."
+def model_options(state: State, i: int | None = None) -> list:  # (text, model number)
+    "List the models that saw image i, or all models, for a dropdown."
     pred = state.pred
     return [(model_title(*model), j) for j, model in enumerate(pred.models) if i is None or pred.seen[i, j]]
 
 
-def only_model(
-    state: State,
-) -> int | None:
-    "Return the model that the filters leave; `None` if they leave several."
+def only_model(state: State) -> int | None:
+    "Return the number of the model that the filters leave; `None` if they leave several."
     chosen = state.filters.chosen
     left = [j for j, model in enumerate(state.pred.models)
             if all(chosen.get(facet, "any") in ("any", value) for facet, value in zip(MODEL, model))]
     return left[0] if len(left) == 1 else None
 
 
-def matrix_traits(
-    pred: Predictions,
-    j: int,  # model number
-) -> dict:  # of the widget
-    "Count how a model took classes for one another."
+def matrix_traits(pred: Predictions, j: int) -> dict:  # of the widget
+    "Count how model j took classes for one another."
     seen = pred.seen[:, j]
     counts = confusion(pred.true[seen], pred.predicted[seen, j], range(len(pred.classes)))
     right, total, name = counts.trace(), max(counts.sum(), 1), model_title(*pred.models[j])

@@ -8,13 +8,12 @@ __all__ = []
 # %% ../../nbs/lib/settings.ipynb #e87803c3
 from dataclasses import dataclass, field, fields
 
+from .errors import check_choice, check_number
+
 # %% ../../nbs/lib/settings.ipynb #a2b58f12
-def setting(
-    default,
-    text: str,  # what the setting means, for people
-):  # a field of a dataclass
-    "Declare a setting with its default and its explanation."
-    return field(default=default, metadata={"help": text})
+def setting(default, text: str, **limits):  # limits: choices=(...); or low and high of a number
+    "Declare a setting with its default, its explanation, and what it may be."
+    return field(default=default, metadata={"help": text, **limits})
 
 
 SHARED = {
@@ -27,18 +26,27 @@ SHARED = {
     "preprocess": (None, "denoise, contrast, white, ..., several joined with +; None: the weights' own"),
     "precision": ("auto", "float32, bfloat16; auto: bfloat16 where it is fast and predictions do not change"),
     "device": ("auto", "cpu, cuda, cuda:1, mps; auto: the fastest that is there"),
-    "seed": (0, "of every random choice"),
+    "seed": (0, "of every random choice", {"low": 0, "high": 2**32 - 1}),
     "progress": (True, "show progress bars and what was chosen"),
 }
 
 
-def shared(
-    name: str,  # a key of `SHARED`
-    **changes,  # another default
-):  # a field of a dataclass
+def shared(name: str, **changes):  # a key of `SHARED`; another default
     "Declare one of the settings that all estimators of networks share."
-    default, text = SHARED[name]
-    return setting(changes.get("default", default), text)
+    default, text, *limits = SHARED[name]
+    return setting(changes.get("default", default), text, **dict(*limits))
+
+
+def check_limits(settings):
+    "Return settings; `InputError` for one outside the limits of its declaration. Types say what is whole, or None."
+    for one in fields(settings):
+        value, limits = getattr(settings, one.name), one.metadata
+        if "choices" in limits:
+            check_choice(one.name, value, limits["choices"])
+        if "low" in limits:
+            high, kinds = limits.get("high", float("inf")), str(one.type)
+            check_number(one.name, value, limits["low"], high, whole="int" in kinds, none="None" in kinds)
+    return settings
 
 # %% ../../nbs/lib/settings.ipynb #58775b7f
 def estimator(cls):
