@@ -6,7 +6,7 @@ FROM python:3.12-slim
 
 RUN useradd --create-home --uid 1000 student
 COPY . /opt/leuknb
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -c /opt/leuknb/constraints.txt "torch==$(sed -n 's/^torch==//p' /opt/leuknb/constraints.txt)+cpu" "/opt/leuknb[course]"
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu -c /opt/leuknb/constraints.txt "/opt/leuknb[course]"
 
 USER student
 WORKDIR /home/student

@@ -15,6 +15,8 @@ language = "en"
 
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_code_prompt_show = "Show the code"
+nb_code_prompt_hide = "Hide the code"
 nb_render_markdown_format = "myst"
 nb_mime_priority_overrides = [("html", "text/markdown", 5)]
 myst_enable_extensions = ["amsmath", "dollarmath", "colon_fence", "deflist"]
@@ -27,11 +29,11 @@ mathjax3_config = {"options": {"enableMenu": False}}  # its menu would load part
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
-maximum_signature_line_length = 88
 add_module_names = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "leuknb"
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["keyboard.js"]

@@ -71,17 +71,17 @@ def shortcut_chapter(case: Case) -> Chapter:
     chapter = Chapter("What features without cells predict", shortcut_verdicts(table, case.how), {"shortcuts": table},
                       {"shortcuts": plot_shortcuts(table)})
     few_groups = case.cat["group"].nunique() < case.cat["image"].nunique() / 2
-    if case.thorough or few_groups:
-        try:
-            parts = split(case.cat, "group-kfold", seed=case.seed)
-        except InputError as error:
-            chapter.notes.append(f"shortcuts by group: {error}")
-        else:
-            how = "by group, every image held out once"
-            table = shortcut_table(case.cat, parts, None, case.features, case.progress)
-            chapter.verdicts += shortcut_verdicts(table, how)
-            chapter.tables["shortcuts by group"] = table
-            chapter.figures["shortcuts by group"] = plot_shortcuts(table, f"The same {how}")
+    if not (case.thorough or few_groups):
+        return chapter
+    name, how = "shortcuts by group", "by group, every image held out once"
+    try:
+        parts = split(case.cat, "group-kfold", seed=case.seed)
+    except InputError as error:
+        chapter.notes.append(f"{name}: {error}")
+        return chapter
+    table = shortcut_table(case.cat, parts, None, case.features, case.progress)
+    chapter.verdicts += shortcut_verdicts(table, how)
+    chapter.tables[name], chapter.figures[name] = table, plot_shortcuts(table, f"The same {how}")
     return chapter
 
 # %% ../nbs/63_audit.ipynb #65b1d395
@@ -139,13 +139,8 @@ def shift_chapter(case: Case) -> Chapter:
     return Chapter("Another microscope", shift_verdicts(table), {"shifts": table}, {"shifts": plot_shifts(table)})
 
 # %% ../nbs/63_audit.ipynb #7e99f6a1
-CHAPTERS = {
-    "shortcuts": shortcut_chapter,
-    "leaks": leak_chapter,
-    "splits": split_chapter,
-    "masks": mask_chapter,
-    "shifts": shift_chapter,
-}
+CHAPTERS = {"shortcuts": shortcut_chapter, "leaks": leak_chapter, "splits": split_chapter, "masks": mask_chapter,
+            "shifts": shift_chapter}
 
 
 def audit(
@@ -175,13 +170,7 @@ BRIEF = dict(chapters=("shortcuts", "leaks", "masks", "shifts"), thorough=False,
              shifts=("warm", "dark", "blur", "grey"))
 
 
-def check_audit(
-    seed: int,
-    chapters=(),
-    shifts=None,  # None: all
-    images: int = 1,
-    **_,
-):
+def check_audit(seed: int, chapters=(), shifts=None, images: int = 1, **_):
     "Raise `InputError` for options that an audit cannot have, before any work."
     for name in chapters:
         check_choice("chapter", name, CHAPTERS)
@@ -197,10 +186,7 @@ def check_images(run: Run):
         raise InputError(f"{gone[0]}: no such file ({missing}); put the folder back, or audit the images with --data")
 
 
-def model_names(
-    run: Run,
-    variant: str,
-) -> list[str]:  # backbone/head/variant
+def model_names(run: Run, variant: str) -> list[str]:  # backbone/head/variant
     "Name the stored models of one variant, the best by inner validation first."
     models = run.models[run.models["variant"] == variant].sort_values("score", ascending=False, kind="stable")
     return [f"{row.backbone}/{row.head}/{row.variant}" for row in models.itertuples()]
@@ -228,14 +214,8 @@ def audit_run(
                  **{**defaults, **options})
 
 # %% ../nbs/63_audit.ipynb #fbae8043
-def first_model(
-    cat: pd.DataFrame,  # a catalogue
-    parts: pd.DataFrame,  # image, fold, split
-    seed: int = 0,
-    progress: bool = True,
-    variant: str = "original",
-) -> dict:  # name -> pipeline fitted on fold 0's training rows; empty without two classes of such images
-    "Fit AlexNet with the bundled weights and a support vector machine."
+def first_model(cat: pd.DataFrame, parts: pd.DataFrame, seed: int, progress: bool, variant: str = "original") -> dict:
+    "Fit AlexNet (bundled weights) and an SVM on fold 0's training rows: name -> pipeline; empty without two classes."
     from leuknb.backbones import Backbone
     rows = cat[cat["variant"] == variant]
     if rows["label"].nunique() < 2:

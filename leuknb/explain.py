@@ -89,27 +89,13 @@ def joined(network, score):
     return Score()
 
 # %% ../nbs/81_explain.ipynb #bddd2850
-class Parts(NamedTuple):
-    "What a heat map is made from."
-    score: object  # torch module: prepared image -> scores (1, k)
-    layer: object  # the last convolution stage
-    x: object  # prepared image (1, 3, h, w)
-
-
-def frozen_parts(
-    backbone,  # a Backbone
-    head,  # fitted on its features
-    path: str | Path,
-) -> Parts:
-    "Join the network of a hybrid to its head."
+def frozen_parts(backbone, head, path: str | Path) -> tuple:  # torch module: x -> scores (1, k); a layer; x, prepared
+    "Join the network of a hybrid to its head: what the heat map of an image is made from."
     network = backbone.module()
-    return Parts(joined(network, lambda x: evidence(head, network(x))), network.last_conv, backbone.prepare(path))
+    return joined(network, lambda x: evidence(head, network(x))), network.last_conv, backbone.prepare(path)
 
 # %% ../nbs/81_explain.ipynb #1d158be0
-def tuned_parts(
-    model,  # a FineTuned
-    path: str | Path,
-) -> Parts:
+def tuned_parts(model, path: str | Path) -> tuple:  # the same three parts
     "Take a fine-tuned network apart."
     import torch
     network = model.network_
@@ -118,7 +104,7 @@ def tuned_parts(
             part.inplace = False
     layer = [part for part in network.modules() if isinstance(part, torch.nn.Conv2d)][-1]
     x = torch.from_numpy(np.array(model.preprocessing_.pixels(read_image(path)))).permute(2, 0, 1)[None].float() / 255
-    return Parts(joined(network, lambda x: network(network.prefix(x))), layer, x.to(model.device_))
+    return joined(network, lambda x: network(network.prefix(x))), layer, x.to(model.device_)
 
 # %% ../nbs/81_explain.ipynb #09606291
 def attribution(
@@ -143,20 +129,15 @@ def attribution(
     return heat_png(heat), box, text
 
 # %% ../nbs/81_explain.ipynb #986acdb0
-def seen_box(
-    preprocessing,  # resize, size, crop
-    size: tuple,  # width and height of the image
-) -> list:  # left, top, width, height in percent of the image
-    "Return the part of an image that the network sees."
+def seen_box(preprocessing, size: tuple) -> list:  # left, top, width, height in percent of the image
+    "Return the part of an image (of this width and height) that the network sees."
     if not preprocessing.crop:
         return [0, 0, 100, 100]
     shares = [100 * min(1, preprocessing.size / (preprocessing.resize * side / min(size))) for side in size]
     return [(100 - shares[0]) / 2, (100 - shares[1]) / 2, *shares]
 
 
-def heat_png(
-    heat: np.ndarray,  # (h, w), 0 to 1
-) -> bytes:
+def heat_png(heat: np.ndarray) -> bytes:  # of (h, w), 0 to 1
     "Draw a map, teal to yellow from its lowest to its highest value; the lower, the more transparent."
     heat = (heat - heat.min()) / max(np.ptp(heat), 1e-9)
     stops = np.array([[38, 130, 142], [53, 183, 121], [180, 222, 44], [253, 231, 37]])
@@ -176,34 +157,20 @@ class Neighbour(NamedTuple):
     same_group: bool
 
 
-def same_field(
-    a: bytes,  # image files; empty if there is none
-    b: bytes,
-) -> bool:
-    "Are two images near-duplicates, by the measure of the catalogue?"
+def same_field(a: bytes, b: bytes) -> bool:
+    "Are two image files (empty if there is none) near-duplicates, by the measure of the catalogue?"
     return bool(a and b) and correlation(*(Image.open(io.BytesIO(file)) for file in (a, b))) > SIMILAR
 
 # %% ../nbs/81_explain.ipynb #58092a69
-def nearest(
-    ids: list,  # training images
-    matrix: np.ndarray,  # their features (n, d)
-    vector: np.ndarray,  # (d,)
-    image: str | None,  # to leave out
-    count: int = 5,
-) -> list[tuple[str, float]]:
-    "Find the nearest training images by Euclidean distance."
+def nearest(ids: list, matrix: np.ndarray, vector: np.ndarray, image: str | None) -> list[tuple[str, float]]:
+    "Find the five nearest of the training images `ids` by Euclidean distance, other than `image`."
     distance = np.linalg.norm(matrix - vector, axis=1)
-    order = np.argsort(distance, kind="stable")[: count + 1]
-    return [(ids[n], float(distance[n])) for n in order if ids[n] != image][:count]
+    order = np.argsort(distance, kind="stable")[:6]
+    return [(ids[n], float(distance[n])) for n in order if ids[n] != image][:5]
 
 
-def voters(
-    head,  # a fitted KNNHead
-    ids: list,  # training images
-    vector: np.ndarray,  # (d,)
-    image: str | None,  # to leave out
-) -> tuple[list[tuple[str, float]], str]:
-    "Find the neighbours that a KNN head lets vote, by its own metric, and say so."
+def voters(head, ids: list, vector: np.ndarray, image: str | None) -> tuple[list[tuple[str, float]], str]:
+    "Find the training images that a fitted KNN head lets vote, by its own metric, and say so."
     k, metric = head.best_params_["n_neighbors"], head.best_params_["metric"]
     distances, rows = head.kneighbors(vector[None], min(max(k, 5) + 1, len(ids)))
     near = [(ids[r], float(d)) for d, r in zip(distances[0], rows[0]) if ids[r] != image][:max(k, 5)]
@@ -230,17 +197,12 @@ class Neighbours:
         if head == "knn":
             near, note = voters(self.features.models.pipeline(model)[-1], ids, vector, image)
         else:
-            near, note = nearest(ids, matrix, vector, image), self._measure(model)
+            frozen = head in OVER_PATHS and feature_head(self.features.models.run, backbone, variant) != head
+            whose = f" of the frozen {display_name(backbone)}, which this model does not use" if frozen else ""
+            near, note = nearest(ids, matrix, vector, image), f"Euclidean distance between features{whose}"
         own = self.images.large(image, variant) if image else jpeg(read_image(path))
         neighbours = [self._describe(other, distance, variant, own, image) for other, distance in near]
         return neighbours, note + "; training images of fold 0."
-
-    def _measure(self, model):
-        "Say what the distance is, and whose features it compares."
-        backbone, head, variant = model
-        frozen = head in OVER_PATHS and feature_head(self.features.models.run, backbone, variant) != head
-        whose = f" of the frozen {display_name(backbone)}, which this model does not use" if frozen else ""
-        return f"Euclidean distance between features{whose}"
 
     def _describe(self, other, distance, variant, own, image):
         thumbnail, label = self.images.thumbnail(other, variant), str(self.meta["label"].get(other, "?"))

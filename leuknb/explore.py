@@ -25,20 +25,14 @@ from .lib.templates import DISCLAIMER
 from .misread import Predictions, arrange, class_option, facets, select
 
 # %% ../nbs/80_explore.ipynb #c2366dee
-def headline(
-    run: Run,
-    pred: Predictions,
-) -> str:
+def headline(run: Run, pred: Predictions) -> str:
     "Write the name of the run and its size."
     name, size = html.escape(Path(run.path).name), f"{len(pred.images):,} held-out images × {len(pred.models)} models"
     return (f'<div class="lk-head"><b><bdi>{name}</bdi></b><span>{size}</span>'
             f'<span class="lk-quiet">{DISCLAIMER}</span></div>')
 
 
-def problems_html(
-    state: State,
-    images: RunImages,
-) -> str:
+def problems_html(state: State, images: RunImages) -> str:
     "Show what is missing, a box for each problem."
     root = images.root
     problems = [state.notes.problem, f"images={root}: there is no such folder." if root and not root.is_dir() else ""]
@@ -55,15 +49,9 @@ def columns(left, right):
 
 # %% ../nbs/80_explore.ipynb #7f00e33c
 class Explorer(widgets.VBox):
-    "Filters, gallery and panels over one run."
+    "Filters, gallery and panels over one run; its settings are those of `explore`."
 
-    def __init__(
-        self,
-        run,  # a Run, or the path of its folder
-        images: str | Path | None = None,  # where the image folder has moved to
-        page_size: int = 24,
-        static: bool = True,  # also show a still image, for viewers without a kernel
-    ):
+    def __init__(self, run, images: str | Path | None = None, page_size: int = 24, static: bool = True):
         self.run, self.static = Run(getattr(run, "path", run)), static
         self.state, self.sources = State(self.run, page_size), open_sources(self.run, images)
         self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)

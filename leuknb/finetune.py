@@ -16,30 +16,29 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import GradientNormClipping
+from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import nn
 
 from .backbones import Backbone
 from leuknb.lib.batches import (
-    Batches, autocast, check_memory, explain_memory_errors, padded_batches, scratch_folder, seed_of, store_images,
-    store_rows,
+    Batches, autocast, check_memory, explain_memory_errors, padded_batches, seed_of, store_images, store_rows,
 )
 from .lib.cards import cache_tuned, model_card, plain_json, save_tuned
-from .lib.cut import StandardNetwork, StatsNetwork, is_stack
+from .lib.cut import StandardNetwork, StatsNetwork, first_trained, is_stack
 from .lib.devices import announce, resolve_device, resolve_precision
 from .lib.errors import InputError
 from .lib.extract import image_digests, image_paths
 from .lib.files import digest
-from .lib.settings import estimator, setting, shared
+from .lib.settings import check_limits, estimator, setting, shared
 from .lib.tables import display_name
 from leuknb.lib.training import (
     Accuracy, BestEpoch, Checkpoint, FiniteLoss, ProgressBar, Reseed, Schedule, TrainingNet, finished, learning_rate,
     make_optimizer, read_or_restart, run_epochs,
 )
-from .lib.tuning import check_class_weight, check_classes, check_images, check_settings, class_weights
+from .lib.tuning import check_checkpoint, check_classes, check_images, class_weights
 from .lib.weights import WeightFile
-from .networks import load_network, random_network, skeleton, weights_file
+from .networks import check_training_size, load_network, random_network, skeleton, weights_file
 from .preprocess import Preprocessing, preprocessing
 from .splits import inner_split
 
@@ -73,27 +72,28 @@ class TuningSettings(BaseEstimator):
     "What can be chosen about fine-tuning."
     name: str = shared("name")
     weights: str | Path = shared("weights")
-    unfreeze: str = setting("classifier", "what is trained: classifier, last-block, all")
-    head: str = setting("auto", "torchvision, stats; auto: torchvision where its layers are trained, else stats")
-    epochs: int | None = setting(None, "None: 30 where the activations of frozen layers are stored, else 6")
-    head_epochs: int | None = setting(None, "epochs of the head alone, before; None: 20 for head stats, else 0")
-    lr: float = setting(2e-5, "highest learning rate of layers that were trained before")
-    new_lr: float = setting(50.0, "times lr for new layers")
-    batch_size: int = setting(64, "images in a step")
-    optimizer: str = setting("adamw", "adamw, or sgd with momentum 0.9")
-    schedule: str = setting("cosine", "of the learning rate: cosine, constant")
-    weight_decay: float = setting(0.02, "pull of the weights towards 0, per unit of learning rate")
-    clip: float | None = setting(1.0, "largest norm of the gradient; None: not limited")
-    dropout: float | None = setting(None, "share of inputs left out; None: the head's own")
-    label_smoothing: float = setting(0.0, "probability given to the other classes, 0-1")
+    unfreeze: str = setting("classifier", "what is trained", choices=("classifier", "last-block", "all"))
+    head: str = setting("auto", "auto: torchvision where its layers are trained, else stats",
+                        choices=("auto", "torchvision", "stats"))
+    epochs: int | None = setting(None, "None: 30 where the activations of frozen layers are stored, else 6", low=1)
+    head_epochs: int | None = setting(None, "of the head alone, before; None: 20 for head stats, else 0", low=0)
+    lr: float = setting(2e-5, "highest learning rate of layers that were trained before", low=1e-12)
+    new_lr: float = setting(50.0, "times lr for new layers", low=1e-12)
+    batch_size: int = setting(64, "images in a step", low=2)
+    optimizer: str = setting("adamw", "sgd: with momentum 0.9", choices=("adamw", "sgd"))
+    schedule: str = setting("cosine", "of the learning rate", choices=("cosine", "constant"))
+    weight_decay: float = setting(0.02, "pull of the weights towards 0, per unit of learning rate", low=0)
+    clip: float | None = setting(1.0, "largest norm of the gradient; None: not limited", low=0)
+    dropout: float | None = setting(None, "share of inputs left out; None: the head's own", low=0, high=0.99)
+    label_smoothing: float = setting(0.0, "probability given to the other classes, 0-1", low=0, high=0.99)
     class_weight: str | dict | None = setting(None, "balanced, or class -> weight")
     augment: bool | None = setting(None, "change images at random; None: unless activations can be stored instead")
     flips: bool = setting(True, "augmentation: mirror images")
     turns: bool = setting(True, "augmentation: quarter turns")
-    colour: float = setting(0.03, "augmentation: sd of the log of each channel's gain")
-    exposure: float = setting(0.08, "augmentation: sd of the log of the brightness exponent")
-    validation: float | None = setting(0.15, "share of the training groups that choose the epoch; None: none")
-    patience: int | None = setting(10, "epochs without improvement after which training stops; None: it does not")
+    colour: float = setting(0.03, "augmentation: sd of the log of each channel's gain", low=0, high=2)
+    exposure: float = setting(0.08, "augmentation: sd of the log of the brightness exponent", low=0, high=2)
+    validation: float | None = setting(0.15, "share of the training groups that choose the epoch", low=0, high=0.5)
+    patience: int | None = setting(10, "epochs without improvement until training stops; None: it does not", low=1)
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | list | None = shared("preprocess")
@@ -102,6 +102,7 @@ class TuningSettings(BaseEstimator):
     device: str = shared("device")
     seed: int = shared("seed")
     checkpoint: str | Path | None = setting(None, "folder; training goes on there after an interruption")
+    callbacks: list | None = setting(None, "of skorch, which follow the training; they are not saved")
     progress: bool = shared("progress")
 
 # %% ../nbs/40_finetune.ipynb #a60cd99a
@@ -141,43 +142,34 @@ def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # to
     return "torchvision" if trained or not is_stack(network) else "stats"
 
 # %% ../nbs/40_finetune.ipynb #4c81fd54
-def make_plan(
-    settings: TuningSettings,
-    classes: np.ndarray,
-    header: dict,  # of the weight file
-    head: str,  # torchvision, stats
-    weights_digest: str,
-) -> Plan:
-    "Resolve the settings; prints device and precision if progress is shown."
+def make_plan(settings: TuningSettings, classes, header: dict, head: str, weights_digest: str) -> Plan:
+    "Resolve the settings, for the header of a weight file and a head, torchvision or stats."
     cached = settings.unfreeze != "all" and not settings.augment
-    own = {key: getattr(settings, key) for key in ("flips", "turns", "colour", "exposure")}
-    default = 20 if head == "stats" else 0
-    head_epochs = default if settings.head_epochs is None else settings.head_epochs
+    head_epochs = (20 if head == "stats" else 0) if settings.head_epochs is None else settings.head_epochs
     device = resolve_device(settings.device)
-    precision = resolve_precision(settings.precision, device)
-    if settings.progress:
-        announce(f"{precision} on {device}")
-    prep = preprocessing(settings.name, settings.size, settings.crop, settings.preprocess, header)
-    return Plan(prep, device, precision, head, tuple(classes.tolist()), weights_digest, cached,
-                epochs=settings.epochs or (30 if cached else 6),
-                head_epochs=0 if settings.unfreeze == "classifier" else head_epochs,
-                augmentation=None if cached or settings.augment is False else own)
+    return Plan(
+        preprocessing(settings.name, settings.size, settings.crop, settings.preprocess, header), device,
+        resolve_precision(settings.precision, device), head, tuple(classes), weights_digest, cached,
+        epochs=settings.epochs or (30 if cached else 6),
+        head_epochs=0 if settings.unfreeze == "classifier" else head_epochs,
+        augmentation=None if cached or settings.augment is False else
+        {key: getattr(settings, key) for key in ("flips", "turns", "colour", "exposure")})
 
 
-def plan_training(settings: TuningSettings, classes: np.ndarray) -> Plan:
-    "Resolve the settings for the weights that they name."
+def plan_training(settings: TuningSettings, classes=()) -> Plan:
+    "Resolve the settings for the weights that they name; `InputError` for a cut or a size that the network excludes."
     path = weights_file(settings.name, settings.weights)
     file = WeightFile(path) if path else None
     header, head = file.metadata if file else {}, choose_head(settings, file)
-    return make_plan(settings, classes, header, head, digest(path or f"random {settings.seed}"))
+    plan = make_plan(settings, classes, header, head, digest(path or f"random {settings.seed}"))
+    first_trained(skeleton(settings.name), settings.unfreeze)
+    if head == "torchvision":
+        check_training_size(settings.name, plan.preprocessing.size)
+    return plan
 
 # %% ../nbs/40_finetune.ipynb #ec611772
-def two_parts(
-    model: nn.Module,  # from torchvision
-    settings: TuningSettings,
-    plan: Plan,
-) -> nn.Module:  # a `StandardNetwork` or `StatsNetwork`
-    "Cut a network into its frozen and its trained part, on its device."
+def two_parts(model: nn.Module, settings: TuningSettings, plan: Plan) -> nn.Module:
+    "Cut a network of torchvision into its frozen and its trained part, on its device."
     if plan.head == "stats":
         network = StatsNetwork(model, len(plan.classes), settings.unfreeze, settings.dropout)
     else:
@@ -186,30 +178,46 @@ def two_parts(
     return network.set_colours(prep.mean, prep.std).to(plan.device, memory_format=torch.channels_last)
 
 
-def stored_inputs(
-    settings: TuningSettings,
-    plan: Plan,
-    network: nn.Module,  # from `two_parts`
-    paths: list,
-    folder: Path,
-) -> torch.Tensor:  # uint8 images (n, 3, h, h), or float32 activations (n, ...)
-    "Store what training reads: images, or what the frozen layers make of them."
-    if plan.cached and settings.unfreeze == "classifier" and is_stack(getattr(network, "model", network)):
+def stored_inputs(settings: TuningSettings, plan: Plan, network: nn.Module, paths: list) -> torch.Tensor:
+    "Store what training reads: uint8 images (n, 3, h, h), or what the frozen layers make of them, float32 (n, ...)."
+    if plan.cached and settings.unfreeze == "classifier" and is_stack(network.whole()):
         pool = None if plan.head == "stats" else f"avg{network.model.avgpool.output_size[0]}"
         names = ("size", "crop", "preprocess", "precision", "device", "seed", "progress")
         same = {key: getattr(settings, key) for key in names}
         backbone = Backbone(settings.name, settings.weights, "pool5" if pool else "stats", pool, **same)
         parts = (torch.from_numpy(backbone.transform(paths[k:k + 4096])) for k in range(0, len(paths), 4096))
-        return store_rows(parts, len(paths), folder)
-    images = store_images(paths, plan.preprocessing, folder, settings.name, settings.progress)
+        return store_rows(parts, len(paths))
+    images = store_images(paths, plan.preprocessing, settings.name, settings.progress)
     if not plan.cached:
         return images
     network.eval()
     with torch.inference_mode(), autocast(plan.device, plan.precision):
-        parts = (network.prefix(x).cpu() for x in padded_batches(images, 32, plan.device))
-        return store_rows(parts, len(paths), folder)
+        return store_rows((network.prefix(x).cpu() for x in padded_batches(images, 32, plan.device)), len(paths))
 
-# %% ../nbs/40_finetune.ipynb #5c7e6d20
+# %% ../nbs/40_finetune.ipynb #1b15eff6
+def tuning_optimizer(network: nn.Module, settings: TuningSettings, new: set, device: str) -> torch.optim.Optimizer:
+    "Make the optimiser; the parameters that `new` names learn faster."
+    values = {name: value for name, value in network.named_parameters() if value.requires_grad}
+    groups = [{"params": [value for name, value in values.items() if name not in new], "lr": settings.lr},
+              {"params": [value for name, value in values.items() if name in new], "lr": settings.lr * settings.new_lr}]
+    fused = device.split(":")[0] in ("cpu", "cuda")
+    return make_optimizer(groups, settings.lr, settings.optimizer, settings.weight_decay, fused)
+
+
+def tuning_loop(network, settings, plan, optimizer, weights, batches, valid, callbacks) -> TrainingNet:  # initialised
+    "Set up skorch's loop: schedule, seeds, checks, and what the user adds."
+    steps = batches.count()
+    share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
+    always = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
+              FiniteLoss(f"take a smaller lr than {settings.lr:g} or precision='float32'"),
+              GradientNormClipping(settings.clip or None), Accuracy()]
+    return TrainingNet(
+        network, nn.CrossEntropyLoss, optimizer, plan.precision, prefix=not plan.cached,
+        criterion__weight=weights, criterion__label_smoothing=settings.label_smoothing,
+        train_split=valid and predefined_split(valid), device=plan.device,
+        callbacks=[*always, *callbacks, *(settings.callbacks or ())]).initialize()
+
+# %% ../nbs/40_finetune.ipynb #354a91b9
 @dataclass
 class TrainingImages:
     "The images that a network is trained and validated on."
@@ -217,19 +225,17 @@ class TrainingImages:
     codes: np.ndarray  # (n,) class numbers
     train: np.ndarray  # row numbers
     valid: np.ndarray  # row numbers that choose the epoch
-    digest: str  # of all this
+    weights: torch.Tensor  # (n_classes,) of each class in the loss
+    digest: str  # of the images, classes and rows
 
 
-def tuning_batches(
-    settings: TuningSettings,
-    plan: Plan,
-    images: TrainingImages,
-    store: torch.Tensor,  # from `stored_inputs`
-) -> tuple:  # training batches; validation batches, or None
-    "Deal out the stored inputs; training images are augmented where the plan says so."
-    change = partial(augment, **plan.augmentation) if plan.augmentation else None
-    batches = Batches(store, images.train, images.codes, settings.batch_size, settings.seed, change)
-    return batches, Batches(store, images.valid, images.codes, settings.batch_size) if len(images.valid) else None
+def checkpoint_path(settings: TuningSettings, plan: Plan, images: TrainingImages) -> Path | None:
+    "Name the checkpoint of these settings and images; None if the settings ask for none."
+    left_out = ("checkpoint", "progress", "device", "callbacks")
+    chosen = {key: value for key, value in settings.get_params(deep=False).items() if key not in left_out}
+    resolved = plan.weights_digest, images.digest, list(plan.classes), plan.device, plan.precision
+    name = f"{settings.name}-{digest(plain_json(chosen), *resolved)}.pt"
+    return Path(settings.checkpoint) / name if settings.checkpoint is not None else None
 
 
 def trained_inputs(network: nn.Module, plan: Plan, x: torch.Tensor) -> torch.Tensor:
@@ -241,128 +247,66 @@ def trained_inputs(network: nn.Module, plan: Plan, x: torch.Tensor) -> torch.Ten
     with torch.no_grad(), autocast(plan.device, plan.precision):
         return network.eval().prefix(x)
 
-# %% ../nbs/40_finetune.ipynb #1b15eff6
-def tuning_optimizer(
-    network: nn.Module,
-    settings: TuningSettings,
-    new: set,  # names of the parameters that are new
-    fused: bool,
-) -> torch.optim.Optimizer:
-    "Make the optimiser: new layers learn faster."
-    values = {name: value for name, value in network.named_parameters() if value.requires_grad}
-    groups = [{"params": [value for name, value in values.items() if name not in new], "lr": settings.lr},
-              {"params": [value for name, value in values.items() if name in new], "lr": settings.lr * settings.new_lr}]
-    return make_optimizer(groups, settings.lr, settings.optimizer, settings.weight_decay, fused)
-
-
-def tuning_loop(
-    settings: TuningSettings,
-    plan: Plan,
-    network: nn.Module,
-    new: set,  # names of the parameters that are new
-    batches: Batches,
-    valid: Batches | None,
-    callbacks: list,  # besides those of every training
-) -> TrainingNet:  # initialised
-    "Set up skorch's loop."
-    steps, fused = batches.count(), plan.device.split(":")[0] in ("cpu", "cuda")
-    share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
-    weights = class_weights(settings.class_weight, list(plan.classes), batches.codes[batches.rows].numpy())
-    always = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
-              FiniteLoss(f"take a smaller lr than {settings.lr:g} or precision='float32'"),
-              GradientNormClipping(settings.clip or None), Accuracy()]
-    make = partial(tuning_optimizer, settings=settings, new=new, fused=fused)
-    return TrainingNet(
-        network, nn.CrossEntropyLoss, make, plan.precision, prefix=not plan.cached,
-        criterion__weight=weights, criterion__label_smoothing=settings.label_smoothing,
-        train_split=valid and predefined_split(valid), device=plan.device, callbacks=always + callbacks).initialize()
-
-# %% ../nbs/40_finetune.ipynb #354a91b9
-def checkpoint_path(settings: TuningSettings, plan: Plan, images: TrainingImages) -> Path | None:
-    "Name the checkpoint of these settings and images; None if the settings ask for none."
-    if settings.checkpoint is None:
-        return None
-    params = settings.get_params(deep=False)
-    chosen = {key: value for key, value in params.items() if key not in ("checkpoint", "progress", "device")}
-    resolved = plan.weights_digest, images.digest, list(plan.classes), plan.device, plan.precision
-    key = digest(plain_json(chosen), *resolved)
-    return Path(settings.checkpoint) / f"{settings.name}-{key}.pt"
-
-
-def head_alone(trainer: "Trainer") -> "Trainer":
-    "Make the trainer of the head on untouched layers (Kumar et al., ICLR 2022)."
-    plan, images = trainer.plan, trainer.images
-    settings = clone(trainer.settings).set_params(unfreeze="classifier", head=plan.head, epochs=plan.head_epochs,
-                                                  augment=plan.augmentation is not None)
-    return Trainer(settings, plan_training(settings, np.array(plan.classes)), images, f"{trainer.label}, head alone,")
-
 # %% ../nbs/40_finetune.ipynb #6152c399
 class Trainer:
-    "Trains one network by a plan; leaves `network`, `best`, `history`, `head_history` and `interrupted`."
+    "Trains one network by a plan; leaves `network`, `best`, `rows`, `head_rows` and `interrupted`."
 
     def __init__(self, settings: TuningSettings, plan: Plan, images: TrainingImages, label: str):
         self.settings, self.plan, self.images, self.label = settings, plan, images, label
-        self.head, self.head_history = {}, None  # weights of the head that was trained alone
+        self.head, self.head_rows = {}, None  # weights of the head that was trained alone, and its epochs
         torch.manual_seed(seed_of(settings.seed, "weights"))
         model = load_network(settings.name, settings.weights, len(plan.classes), settings.seed)
         self.network = two_parts(model, settings, plan)
 
     def run(self):  # the trainer whose network counts: the head's, if Ctrl-C stopped it there
-        "Train the head alone where the plan says so, then everything that is not frozen."
+        "Train the head alone where the plan says so (Kumar et al., ICLR 2022), then everything that is not frozen."
         settings, plan = self.settings, self.plan
         if plan.head_epochs:
-            alone = head_alone(self).run()
+            first = dict(unfreeze="classifier", head=plan.head, epochs=plan.head_epochs, callbacks=None)
+            first = clone(settings).set_params(**first, augment=plan.augmentation is not None)
+            label = f"{self.label}, head alone,"
+            alone = Trainer(first, plan_training(first, plan.classes), self.images, label).run()
             if alone.interrupted:
                 return alone
-            self.head_history, best = alone.history, alone.best["state"]
+            self.head_rows, best = alone.rows, alone.best["state"]
             self.head = {name: value for name, value in best.items() if name.startswith(self.network.classifier)}
-        with scratch_folder() as folder:
-            self.train(stored_inputs(settings, plan, self.network, self.images.paths, folder))
+        self.train(stored_inputs(settings, plan, self.network, self.images.paths))
         return self
 
     def train(self, store: torch.Tensor):
         "Train from the checkpoint, from the trained head, or from the beginning."
-        settings, plan, network = self.settings, self.plan, self.network
-        batches, valid = tuning_batches(settings, plan, self.images, store)
+        settings, plan, images, network = self.settings, self.plan, self.images, self.network
+        change = partial(augment, **plan.augmentation) if plan.augmentation else None
+        batches = Batches(store, images.train, images.codes, settings.batch_size, settings.seed, change)
+        valid = Batches(store, images.valid, images.codes, settings.batch_size) if len(images.valid) else None
         x = trained_inputs(network, plan, store[[0, 0]])
         check_memory(network, x, settings.batch_size, plan.device, plan.precision)
         best = BestEpoch(settings.patience if valid else None)
-        checkpoint = Checkpoint(checkpoint_path(settings, plan, self.images), best=best)
+        checkpoint = Checkpoint(checkpoint_path(settings, plan, images), best=best)
         callbacks = [ProgressBar(self.label, settings.progress, plan.epochs), best, checkpoint]
-        net = tuning_loop(settings, plan, network, set() if self.head else network.new, batches, valid, callbacks)
+        optimizer = partial(tuning_optimizer, settings=settings, device=plan.device,
+                            new=set() if self.head else network.new)
+        net = tuning_loop(network, settings, plan, optimizer, images.weights, batches, valid, callbacks)
         if not read_or_restart(net, checkpoint):
             network.load_state_dict(self.head, strict=False)
             if not self.head:
                 network.calibrate([trained_inputs(network, plan, x) for x, _ in islice(batches, 8)])
         self.interrupted = run_epochs(net, batches, plan.epochs - len(finished(net)), best, checkpoint)
-        self.history, self.best = history_table(finished(net)), best.kept
+        self.rows, self.best = finished(net), best.kept
 
 # %% ../nbs/40_finetune.ipynb #db7c9005
-def history_table(
-    rows: list,  # from `finished`
-) -> pd.DataFrame:
+def history_table(rows: list) -> pd.DataFrame:
     "Make the table of epochs that people read."
     columns = ["epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "lr", "seconds"]
     return pd.DataFrame(rows).rename(columns={"dur": "seconds"}).reindex(columns=columns).dropna(axis=1, how="all")
 
 
-def round_to_half(
-    network: nn.Module,
-):
-    "Round all weights to half precision: what is saved is what predicts."
-    for value in network.parameters():
-        if value.ndim > 1:
-            value.copy_(value.half())
-
-
-def keep_best(
-    network: nn.Module,
-    best: dict,  # of `BestEpoch`
-    lr: float,  # for the message
-) -> nn.Module:
+def keep_best(network: nn.Module, best: dict, lr: float) -> nn.Module:
     "Give a network the best epoch's weights, in half precision; `InputError` if they are beyond it."
     network.load_state_dict(best["state"], strict=False)
-    round_to_half(network.requires_grad_(False).eval())
+    for value in network.requires_grad_(False).eval().parameters():
+        if value.ndim > 1:
+            value.copy_(value.half())
     if not all(value.isfinite().all() for value in network.parameters()):
         raise InputError(f"training ended with weights beyond half precision (65,504); take a smaller lr than {lr:g}")
     return network
@@ -374,36 +318,44 @@ class FineTuned(ClassifierMixin, TuningSettings):
 
     preprocessing_ = property(lambda self: self.plan_.preprocessing)
     device_ = property(lambda self: self.plan_.device)
+    history_ = property(lambda self: history_table(self.rows_), doc="One row an epoch.")
+    head_history_ = property(lambda self: self.head_rows_ and history_table(self.head_rows_), doc="Of the head alone.")
 
-    def check(self):
-        "Raise `InputError` for settings that have no meaning, before any image is read."
-        check_settings(self)
+    def check(self, classes=()) -> Plan:
+        "Resolve the settings; `InputError` for any that has no meaning, before an image is read."
+        check_limits(self)
+        if wrong := [one for one in self.callbacks or () if not isinstance(one, Callback)]:
+            raise InputError(f"callbacks: {wrong[0]!r} is no callback of skorch")
+        if self.checkpoint is not None:
+            check_checkpoint(self.checkpoint)
+        return plan_training(self, classes)
 
     def fit(self, X, y, groups=None):
         "Train on image files; `InputError` for what cannot be trained on."
-        self.check()
         vars(self).pop("network_", None)
         paths, labels = check_images(X, y, groups)
-        self.classes_, codes = check_classes(labels, y, self.classes)
-        check_class_weight(self.class_weight, self.classes_.tolist())
+        self.classes_, codes = check_classes(labels, self.classes)
+        self.plan_ = self.check(self.classes_.tolist())
         train, valid = inner_split(codes, self.classes_, groups, self.validation, self.seed)
-        self.plan_ = plan_training(self, self.classes_)
+        weights = class_weights(self.class_weight, self.classes_.tolist(), codes[train])
         self.data_digest_ = digest(image_digests(paths), codes.tolist(), [train.tolist(), valid.tolist()])
-        images = TrainingImages(paths, codes, train, valid, self.data_digest_)
+        images = TrainingImages(paths, codes, train, valid, weights, self.data_digest_)
+        if self.progress:
+            announce(f"{self.plan_.precision} on {self.device_}")
         with torch.random.fork_rng(), explain_memory_errors(self.device_, self.batch_size):
             trainer = Trainer(self, self.plan_, images, self.name).run()
         self.network_ = keep_best(trainer.network, trainer.best, self.lr)
-        self.history_, self.head_history_ = trainer.history, trainer.head_history
-        self.best_epoch_, self.interrupted_ = trainer.best["epoch"], trainer.interrupted
-        self.best_score_ = trainer.best["score"][0] if "valid_loss" in self.history_ else float("nan")
+        self.rows_, self.head_rows_, self.interrupted_ = trainer.rows, trainer.head_rows, trainer.interrupted
+        self.best_epoch_ = trainer.best["epoch"]
+        self.best_score_ = trainer.best["score"][0] if len(valid) else float("nan")
         return self
 
     def predict_proba(self, X) -> np.ndarray:  # (n, n_classes), columns as in `classes_`
         "Compute the probability of each class."
         check_is_fitted(self, "network_")
         paths = image_paths(X)
-        with scratch_folder() as folder, torch.inference_mode(), autocast(self.device_, self.plan_.precision):
-            store = store_images(paths, self.preprocessing_, folder, self.name, self.progress)
+        with torch.inference_mode(), autocast(self.device_, self.plan_.precision):
+            store = store_images(paths, self.preprocessing_, self.name, self.progress)
             batches = padded_batches(store, 32, self.device_)
             logits = [self.network_(self.network_.prefix(x)).double().cpu() for x in batches]
         return torch.cat(logits)[:len(paths)].softmax(1).numpy()
@@ -416,12 +368,10 @@ class FineTuned(ClassifierMixin, TuningSettings):
     def backbone(self, path: str | Path | None = None, **kwargs) -> Backbone:  # kwargs: such as layer, pool
         "Make the trained network a feature transformer; its weights are saved to `path`, or in the cache folder."
         check_is_fitted(self, "network_")
-        if path is None:
-            path = cache_tuned(self)
-        else:
+        if path is not None:
             self.save(path)
         same = {key: getattr(self, key) for key in ("size", "crop", "preprocess", "precision", "device", "progress")}
-        return Backbone(self.name, weights=path, **same | kwargs)
+        return Backbone(self.name, weights=path or cache_tuned(self), **same | kwargs)
 
     def save(self, path: str | Path):
         "Write the weights as safetensors (half precision, readable by `Backbone(weights=path)`), and a card beside."
@@ -433,9 +383,21 @@ class FineTuned(ClassifierMixin, TuningSettings):
         check_is_fitted(self, "network_")
         return model_card(self)
 
-    def plot_history(self, axes=None):
-        "Plot the learning curves."
+    def plot_history(self, axes=None):  # axes: two
+        "Plot loss and accuracy by epoch, on training and validation images."
         return plot_history(self.history_, self.best_epoch_, f"Fine-tuned {display_name(self.name)}", axes)
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if "network_" in state:  # as arrays, which any serialiser takes
+            weights = self.network_.whole().state_dict()
+            state["network_"] = {name: value.cpu().numpy() for name, value in weights.items()}
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "network_" in state:
+            self.network_ = make_network(self, {name: torch.tensor(value) for name, value in self.network_.items()})
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -443,13 +405,8 @@ class FineTuned(ClassifierMixin, TuningSettings):
         return tags
 
 # %% ../nbs/40_finetune.ipynb #3a52933f
-def plot_history(
-    history: pd.DataFrame,  # `FineTuned.history_`
-    best: int | None = None,  # epoch that was kept
-    title: str = "",
-    axes=None,  # two
-):
-    "Plot loss and accuracy by epoch, on training and validation images."
+def plot_history(history: pd.DataFrame, best: int, title: str, axes=None):
+    "Plot loss and accuracy by epoch, on training and validation images, and the epoch that was kept."
     import matplotlib.pyplot as plt
     if axes is None:
         _, axes = plt.subplots(1, 2, figsize=(8, 2.8), layout="constrained")
@@ -457,17 +414,23 @@ def plot_history(
         for part, colour, name in (("train", "#0072B2", "training"), ("valid", "#D55E00", "validation")):
             if f"{part}_{what}" in history:
                 ax.plot(history["epoch"], history[f"{part}_{what}"], "o-", ms=3, color=colour, label=name)
-        if best:
-            ax.axvline(best, color="0.6", ls=":", label="epoch kept")
+        ax.axvline(best, color="0.6", ls=":", label="epoch kept")
         ax.set(xlabel="epoch", ylabel=f"{what} (nats)" if what == "loss" else what, title=f"{title}: {what}")
     axes[0].legend()
     return axes
 
+
+def make_network(model: FineTuned, weights: dict) -> nn.Module:
+    "Build the network of a plan and give it trained weights; `RuntimeError` if they do not fit."
+    bare = random_network(model.name, num_classes=len(model.classes_))
+    bare.fresh = ()
+    network = two_parts(bare, model, model.plan_)
+    network.whole().load_state_dict(weights)
+    return network.requires_grad_(False).eval()
+
 # %% ../nbs/40_finetune.ipynb #dcc20f18
-def from_card(
-    card: dict,  # from `model_card`
-) -> FineTuned:
-    "Rebuild a model without its network."
+def from_card(card: dict) -> FineTuned:
+    "Rebuild a model from its card, without its network."
     model = FineTuned(**card["settings"])
     if isinstance(model.class_weight, dict):  # JSON has only text for names
         names = {str(name): name for name in card["classes"]}
@@ -475,7 +438,7 @@ def from_card(
     model.classes_, model.data_digest_ = np.array(card["classes"]), card["data_digest"]
     model.best_epoch_, model.interrupted_ = card["best_epoch"], card["interrupted"]
     model.best_score_ = np.nan if card["best_score"] is None else card["best_score"]
-    model.history_, model.head_history_ = pd.DataFrame(card["history"]).assign(seconds=np.nan), None
+    model.rows_, model.head_rows_ = pd.DataFrame(card["history"]).to_dict("records"), None
     return model
 
 # %% ../nbs/40_finetune.ipynb #585816f4
@@ -493,24 +456,14 @@ def load_finetuned(
     try:
         card = file.metadata["finetuned"]
         model = from_card(card).set_params(device=device, progress=progress)
-        model.plan_ = make_plan(model, model.classes_, file.metadata, card["head"], card["weights_digest"])
+        model.plan_ = make_plan(model, card["classes"], file.metadata, card["head"], card["weights_digest"])
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: its card cannot be read ({type(error).__name__}: {error}); "
                          "it was written by another version of leuknb, or by something else") from None
-    model.network_ = read_network(file, model)
+    try:
+        needed = [name for name in file.shapes if not name.lower().startswith("aux")]  # see `build_network`
+        model.network_ = make_network(model, file.read(needed))
+    except RuntimeError as error:
+        problem = str(error).splitlines()[1].strip()
+        raise InputError(f"{path}: {problem} The file is damaged, get it again") from None
     return model
-
-# %% ../nbs/40_finetune.ipynb #7af146e3
-def read_network(
-    file: WeightFile,
-    model: FineTuned,  # with its plan
-) -> nn.Module:
-    "Build a trained network and give it the weights of a file; `InputError` if they do not fit."
-    bare = random_network(model.name, num_classes=len(model.classes_))
-    bare.fresh = ()
-    network = two_parts(bare, model, model.plan_)
-    state = network.tensors()
-    if wrong := [name for name in state if file.shapes.get(name) != tuple(state[name].shape)]:
-        raise InputError(f"{file.path}: {wrong[0]} is missing or has another shape; the file is damaged, get it again")
-    (network.model if model.plan_.head == "torchvision" else network).load_state_dict(file.read(list(state)))
-    return network.requires_grad_(False).eval()

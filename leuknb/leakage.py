@@ -125,7 +125,8 @@ def plot_schemes(
     colours, markers = ["#D55E00", "#009E73", "#0072B2", "#CC79A7", "#000000", "#E69F00"], "osD^vP"
     for k, model in enumerate(models):
         part = table[table["model"] == model]
-        x, value = pd.Index(names).get_indexer(part["scheme"]) + 0.06 * (k - (len(models) - 1) / 2), 100 * part["accuracy"]
+        x = pd.Index(names).get_indexer(part["scheme"]) + 0.06 * (k - (len(models) - 1) / 2)
+        value = 100 * part["accuracy"]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)
         ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1, label=model)
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
@@ -141,7 +142,8 @@ def scheme_verdicts(table: pd.DataFrame) -> list[str]:
     for model, part in table.groupby("model", sort=False):
         start, worst = part.iloc[0], part.loc[part["accuracy"].idxmin()]
         less = (f", {percent(worst['accuracy'])} % ({worst['scheme']}), {percent(worst['drop'])} points less "
-                f"{points(worst['drop_low'], worst['drop_high'])}{'.' if worst['drop_low'] > 0 else '; that could be chance.'}")
+                + points(worst["drop_low"], worst["drop_high"])
+                + ("." if worst["drop_low"] > 0 else "; that could be chance."))
         verdicts.append(f"{model}: {percent(start['accuracy'])} % ({first})"
                         + (", and no less under any stricter split." if worst["scheme"] == first else less))
     return verdicts
@@ -191,7 +193,8 @@ def plot_masks(kept: pd.DataFrame, title: str = "How much the masks keep"):  # a
     ax, groups = figure.subplots(), dict(list(kept.groupby("label", observed=True)["kept"]))
     ax.boxplot([100 * k for k in groups.values()], orientation="horizontal", tick_labels=list(groups), widths=0.6,
                whis=(5, 95), flierprops=dict(marker=".", ms=3), medianprops=dict(color="#D55E00", lw=2))
-    ax.axvline(100 * ALMOST_BLACK, color="#595959", ls="--", lw=1, label=f"almost black: under {100 * ALMOST_BLACK:.0f} %")
+    limit = 100 * ALMOST_BLACK
+    ax.axvline(limit, color="#595959", ls="--", lw=1, label=f"almost black: under {limit:.0f} %")
     ax.invert_yaxis()
     ax.set(xlabel="pixels that are not black (%); box: half of the images, whiskers: 90 %", ylabel="class", title=title)
     ax.legend(fontsize=8)

@@ -173,11 +173,11 @@ def warn_undefined(
     names = {why: ", ".join(str(c) for c, one in zip(classes, which) if one) for why, which in undefined.items()}
     lines = [f"neither true nor predicted, and left out of every mean over classes: {names['absent']}"]
     lines = lines if names["absent"] else []
-    for metric in dict.fromkeys("recall" if metric == "sensitivity" else metric for metric in metrics):
-        of = "recall" if metric == "balanced_accuracy" else metric
-        if names.get(of):
-            place = "left out of balanced accuracy" if metric != of else "counted as 0 in the mean over classes"
-            lines.append(f"{of} of {names[of]} is undefined ({REASONS[of]}), {place}")
+    for of in [name for name in REASONS if names[name]]:
+        meant = [metric for metric in metrics if metric == of or (metric, of) == ("sensitivity", "recall")]
+        places = ["counted as 0 in the mean over classes"] if meant else []
+        places += ["left out of balanced accuracy"] if of == "recall" and "balanced_accuracy" in metrics else []
+        lines += [f"{of} of {names[of]} is undefined ({REASONS[of]}), {' and '.join(places)}"] if places else []
     if lines:
         from sklearn.exceptions import UndefinedMetricWarning
         text = "; ".join(lines)

@@ -16,11 +16,8 @@ from .lib.tables import display_name
 MODEL = ["backbone", "head", "variant"]
 
 
-def class_numbers(
-    values: pd.Series,  # names of classes
-    classes: list,
-) -> np.ndarray:
-    "Number the classes of a column; `InputError` if a name is not one of them."
+def class_numbers(values: pd.Series, classes: list) -> np.ndarray:
+    "Number the classes that a column names; `InputError` if a name is not one of them."
     numbers = pd.Index(classes).get_indexer(values.astype(str))
     if (numbers < 0).any():
         unknown = values[numbers < 0].iloc[0]
@@ -29,13 +26,8 @@ def class_numbers(
     return numbers
 
 
-def placed(
-    values,
-    at,  # index of each value
-    shape: tuple,
-    empty=-1,  # where there is no value
-) -> np.ndarray:
-    "Put values into an array of a given shape."
+def placed(values, at, shape: tuple, empty=-1) -> np.ndarray:
+    "Put values at their indices into an array of a given shape, which is empty elsewhere."
     array = np.full(shape, empty, dtype=np.float32 if empty is np.nan else int)
     array[at] = values
     return array
@@ -75,22 +67,19 @@ class Predictions:
         self.wrong = self.seen & (self.predicted != self.true[:, None])  # (n, m)
         p = np.take_along_axis(self.p, np.maximum(self.predicted, 0)[..., None], axis=2)[..., 0]
         self.confidence = np.nan_to_num(np.where(self.seen, p, 0))  # (n, m), probability of the predicted class
+        self.wrongness = np.where(self.wrong, self.confidence, -self.confidence)  # 1 to -1: wrong, right, confidently
 
 # %% ../nbs/82_misread.ipynb #47275435
 OPTION_TEXT = {"any": "any", "wrong": "any wrong class", "right": "the right class", "relabelled": "label corrected",
                "noted": "with a note"}
 
 
-def class_option(
-    name: str,  # of a class
-) -> str:
+def class_option(name: str) -> str:
     "Name the option for a class; a class called like another option (any, wrong, right) gets a prefix."
     return f"class {name}" if name in OPTION_TEXT else name
 
 
-def agreement(
-    pred: Predictions,
-) -> dict:  # option -> (n, 1) Boolean
+def agreement(pred: Predictions) -> dict:  # option -> (n, 1) Boolean
     "Compare the models that saw an image."
     wrong, seen = pred.wrong.sum(1), pred.seen.sum(1)
     masks = {"any": np.ones(len(wrong), bool), "all wrong": (wrong == seen) & (seen > 0),
@@ -103,10 +92,7 @@ def agreement(
     return {option: mask[:, None] for option, mask in masks.items()}
 
 
-def annotated(
-    pred: Predictions,
-    annotations: pd.DataFrame,  # index image; flagged, label, note
-) -> dict:  # option -> (n, 1) Boolean
+def annotated(pred: Predictions, annotations: pd.DataFrame) -> dict:  # option -> (n, 1) Boolean
     "Find the images that a person flagged, relabelled or wrote a note about."
     rows = annotations.reindex(pred.images)
     masks = {"flagged": rows["flagged"].eq("yes"), "relabelled": rows["label"].fillna("").ne(""),
@@ -163,7 +149,7 @@ def select(
 
 # %% ../nbs/82_misread.ipynb #467d1281
 ORDERS = {
-    "most confidently wrong": lambda pred, i, j: -wrongness(pred)[i, j],
+    "most confidently wrong": lambda pred, i, j: -pred.wrongness[i, j],
     "confidence": lambda pred, i, j: -pred.confidence[i, j],
     "probability of the true class": lambda pred, i, j: -np.nan_to_num(pred.p[i, j, pred.true[i]]),
     "models wrong": lambda pred, i, j: -pred.wrong.sum(1)[i],
@@ -171,13 +157,6 @@ ORDERS = {
     "true class": lambda pred, i, j: pred.true[i],
     "predicted class": lambda pred, i, j: pred.predicted[i, j],
 }
-
-
-def wrongness(
-    pred: Predictions,
-) -> np.ndarray:  # (n, m), from 1 (wrong with full confidence) to -1 (right with full confidence)
-    "Confidence, negative where the prediction is right."
-    return np.where(pred.wrong, pred.confidence, -pred.confidence)
 
 # %% ../nbs/82_misread.ipynb #54364d81
 def arrange(
@@ -188,7 +167,7 @@ def arrange(
 ) -> tuple[np.ndarray, np.ndarray]:  # image numbers, and the number of the model that represents each
     "Sort the images to show; ties are in the order of the names."
     i = np.flatnonzero(hits.any(1))
-    j = np.where(hits[i], wrongness(pred)[i], -2).argmax(1) if len(i) else i
+    j = np.where(hits[i], pred.wrongness[i], -2).argmax(1) if len(i) else i
     key = ORDERS[order](pred, i, j)
     by = np.lexsort((pred.images[i].astype(str), -key if reverse else key))
     return i[by], j[by]

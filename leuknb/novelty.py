@@ -21,25 +21,17 @@ from .lib.settings import estimator, setting
 from .splits import block_numbers
 
 # %% ../nbs/66_novelty.ipynb #47e16a3d
-def stretches(
-    n: int,
-    folds: int,
-    y=None,  # (n,) labels
-) -> np.ndarray:  # (n,) numbers from 0 to folds - 1
+def stretches(y: np.ndarray, folds: int) -> np.ndarray:  # (n,) numbers from 0 to folds - 1
     "Number stretches of neighbouring rows, within each class."
-    part = np.empty(n, int)
-    for label in [None] if y is None else np.unique(y):
-        rows = np.arange(n) if y is None else np.flatnonzero(np.asarray(y) == label)
+    part = np.empty(len(y), int)
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
         part[rows] = block_numbers(len(rows), folds, longer_first=True)
     return part
 
 
-def mean_nearest(
-    queries: np.ndarray,  # (m, d) float32
-    rows: np.ndarray,  # (n, d) float32
-    k: int,
-) -> np.ndarray:  # (m,)
-    "Mean Euclidean distance to the k nearest rows, in blocks that fit the memory."
+def mean_nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:  # (m,)
+    "Mean Euclidean distance of float32 queries (m, d) to the k nearest rows (n, d), in blocks that fit the memory."
     k, square = min(k, len(rows)), (rows * rows).sum(axis=1)
 
     def block(q):
@@ -62,7 +54,7 @@ class NoveltyScore(BaseEstimator):
         "Remember the training rows, and how far each stretch lies from the others."
         self.scaler_ = StandardScaler().fit(X)
         self.rows_ = self.scaler_.transform(X).astype(np.float32)
-        part = stretches(len(self.rows_), self.folds, y)
+        part = stretches(np.zeros(len(X)) if y is None else np.asarray(y), self.folds)
         self.held_out_ = np.zeros(len(part), np.float32)
         for k in np.unique(part):
             if (part != k).any():

@@ -42,12 +42,8 @@ BETWEEN_PATIENTS = dict(  # sd of the logarithm of each number, within one labor
 )
 
 
-def vary(
-    rng,
-    mean,  # a dataclass
-    spread: dict,  # field -> sd of its logarithm
-):  # the same dataclass
-    "Multiply numbers by log-normal factors; the three channels of a colour vary mostly together."
+def vary(rng, mean, spread: dict):  # field -> sd of its logarithm
+    "Multiply numbers of a dataclass by log-normal factors; the channels of a colour vary mostly together."
     changes = {}
     for name, sd in spread.items():
         value = np.asarray(getattr(mean, name), float)
@@ -126,13 +122,8 @@ def allot(total, shares):
     return counts.tolist()
 
 
-def plan_images(
-    images: int,
-    patients: int,
-    duplicates: int,
-    seed: int,
-) -> pd.DataFrame:  # image, label, patient, drawing, copy (0 original, 1 same file, 2 saved anew), copy_of
-    "Plan a set, one row per file."
+def plan_images(images: int, patients: int, duplicates: int, seed: int) -> pd.DataFrame:
+    "Plan a set, a row a file: image, label, patient, drawing, copy (0 original, 1 same file, 2 saved anew), copy_of."
     rows = []
     shares = [DATASET["classes"][label]["images"] for label in CLASSES]  # of the public set
     for c, (label, count) in enumerate(zip(CLASSES, allot(images, shares))):

@@ -82,20 +82,14 @@ class RobustHead(ClassifierMixin, BaseEstimator):
         return self.classes_[winners]
 
 # %% ../nbs/65_robust.ipynb #19718951
-def save_robust(
-    head: RobustHead,  # fitted
-    stem: str | Path,  # STEM-lda.skops, ... are written
-):
-    "Write a skops file for each head."
+def save_robust(head: RobustHead, stem: str | Path):
+    "Write a skops file for each head: STEM-lda.skops, ..."
     for name, member in head.heads_.items():
         save_head(member, f"{stem}-{name}.skops")
 
 
-def load_robust(
-    stem: str | Path,
-    training: np.ndarray,  # features of the images and their copies
-) -> RobustHead:
-    "Read a `RobustHead`; `InputError` for damaged files or other training features."
+def load_robust(stem: str | Path, training: np.ndarray) -> RobustHead:
+    "Read a `RobustHead`, given its training features; `InputError` for damaged files or other features."
     head = RobustHead(heads=tuple(name for name in MEMBERS if Path(f"{stem}-{name}.skops").exists()))
     if not head.heads:
         raise InputError(f"{stem}-lda.skops: no such file")

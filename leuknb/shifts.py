@@ -9,8 +9,8 @@ __all__ = ['SHIFTS', 'shift', 'shift_table', 'shift_summary', 'plot_shifts', 'sh
 import io
 import tempfile
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Callable
 
@@ -21,7 +21,7 @@ from skimage.color import hed_from_rgb, rgb_from_hed
 from tqdm.auto import tqdm
 
 from .lib.errors import check_choice, check_number
-from .lib.files import read_image
+from .lib.files import parallel_map, read_image
 from .lib.scoring import predict_all, uncached
 from .lib.tables import Intervals, percent
 from .metrics import accuracy_interval
@@ -30,11 +30,6 @@ from .metrics import accuracy_interval
 def _bytes(values):
     "Back to 8 bits."
     return np.rint(values).clip(0, 255).astype(np.uint8)
-
-
-def _pil(rgb, change):
-    "Apply a change of a PIL image to an array."
-    return np.asarray(change(Image.fromarray(rgb)))
 
 
 def white_balance(rgb, amount):
@@ -54,23 +49,19 @@ def gamma_curve(rgb, amount):
 
 def blur(rgb, amount):
     "Out of focus: a Gaussian whose sd is given in pixels of a picture 224 wide."
-    return _pil(rgb, lambda image: image.filter(ImageFilter.GaussianBlur(amount * max(image.size) / 224)))
+    image = Image.fromarray(rgb)
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(amount * max(image.size) / 224)))
 
 
 def resolution(rgb, amount):
     "Photographed with fewer pixels (a share of the side), then enlarged again."
-    def change(image):
-        small = image.resize([max(1, round(s * amount)) for s in image.size], Image.Resampling.BOX)
-        return small.resize(image.size, Image.Resampling.BICUBIC)
-    return _pil(rgb, change)
+    image = Image.fromarray(rgb)
+    small = image.resize([max(1, round(s * amount)) for s in image.size], Image.Resampling.BOX)
+    return np.asarray(small.resize(image.size, Image.Resampling.BICUBIC))
 
 # %% ../nbs/62_shifts.ipynb #d32e65e4
-def stain_strength(
-    rgb: np.ndarray,  # (h, w, 3) uint8
-    amount: float,  # factor on the dyes, 1 changes nothing
-    dyes=(0, 1),  # 0 haematoxylin, 1 eosin
-) -> np.ndarray:  # (h, w, 3) uint8
-    "More or less of a dye, in HED space (Ruifrok and Johnston 2001)."
+def stain_strength(rgb, amount, dyes=(0, 1)):  # 0 haematoxylin, 1 eosin
+    "Dyes times a factor, in HED space (Ruifrok and Johnston 2001)."
     density = -np.log10(np.maximum(rgb, 1) / 255)
     dye = (density @ hed_from_rgb)[..., list(dyes)].clip(0)
     return _bytes(np.maximum(rgb, 1) * 10 ** -((amount - 1) * dye @ rgb_from_hed[list(dyes)]))
@@ -113,23 +104,16 @@ SEVERITIES = ["mild", "medium", "strong"]
 @dataclass(frozen=True)
 class Corruption:
     "A change of camera, stain or file, in three severities."
-    apply: Callable  # (rgb, amount, **options) -> rgb
+    apply: Callable  # (rgb, amount) -> rgb
     amounts: tuple  # mild, medium, strong
     meaning: str
-    options: tuple = ()  # pairs of name and value, for `apply`
-    random: bool = False  # takes a random generator
+    random: bool = False  # takes a random generator, `rng`
 
-    def __call__(
-        self,
-        rgb: np.ndarray,  # (h, w, 3) uint8
-        strength: str = "medium",  # severity, of `SEVERITIES`
-        seed: int = 0,  # the same seed and image give the same noise
-    ) -> np.ndarray:  # (h, w, 3) uint8
-        "The image as it would have looked; `InputError` for an unknown severity."
+    def __call__(self, rgb: np.ndarray, strength: str = "medium", seed: int = 0) -> np.ndarray:  # (h, w, 3) uint8
+        "The image as it would have looked, with the same noise for the same seed and image."
         check_choice("severity", strength, SEVERITIES)
-        rgb, options = np.ascontiguousarray(rgb), dict(self.options)
-        if self.random:
-            options["rng"] = np.random.default_rng([seed, zlib.crc32(rgb)])
+        rgb = np.ascontiguousarray(rgb)
+        options = {"rng": np.random.default_rng([seed, zlib.crc32(rgb)])} if self.random else {}
         return self.apply(rgb, self.amounts[SEVERITIES.index(strength)], **options)
 
 # %% ../nbs/62_shifts.ipynb #16244453
@@ -139,8 +123,8 @@ SHIFTS = {
     "dark": Corruption(exposure, (0.9, 0.8, 0.65), "shorter exposure"),
     "bright": Corruption(exposure, (1.05, 1.12, 1.25), "longer exposure; the brightest parts are lost"),
     "gamma": Corruption(gamma_curve, (1.15, 1.3, 1.6), "another tone curve"),
-    "haematoxylin": Corruption(stain_strength, (1.15, 1.3, 1.6), "more blue dye", (("dyes", (0,)),)),
-    "eosin": Corruption(stain_strength, (1.15, 1.3, 1.6), "more red dye", (("dyes", (1,)),)),
+    "haematoxylin": Corruption(partial(stain_strength, dyes=(0,)), (1.15, 1.3, 1.6), "more blue dye"),
+    "eosin": Corruption(partial(stain_strength, dyes=(1,)), (1.15, 1.3, 1.6), "more red dye"),
     "faded": Corruption(stain_strength, (0.85, 0.7, 0.5), "less of both dyes"),
     "blur": Corruption(blur, (0.7, 1.2, 2.0), "out of focus, pixels of a picture 224 wide"),
     "jpeg": Corruption(jpeg, (60, 30, 15), "saved again with lower quality"),
@@ -152,11 +136,7 @@ SHIFTS = {
 }
 
 # %% ../nbs/62_shifts.ipynb #d823a490
-def check_shifts(
-    families,  # None: all
-    strengths=(),  # severities
-    images: int = 1,  # held-out images to change
-):
+def check_shifts(families, strengths=(), images: int = 1):
     "Raise `InputError` for an unknown corruption or severity, or for no image."
     for family in families or ():
         check_choice("shift", family, SHIFTS)
@@ -176,21 +156,14 @@ def shift(
     return SHIFTS[family](rgb, strength, seed)
 
 # %% ../nbs/62_shifts.ipynb #fa7253fd
-def shifted_files(
-    paths,  # (n,) image paths
-    family: str,  # of `SHIFTS`
-    strength: str,  # severity, of `SEVERITIES`
-    folder: Path,  # to write PNGs to
-    seed: int = 0,
-) -> list[Path]:
-    "Write corrupted copies of images, in the same order."
+def shifted_files(paths, family: str, strength: str, folder: Path, seed: int = 0) -> list[Path]:
+    "Write corrupted copies of images as PNGs, in the same order."
     def one(job):
         number, path = job
         out = Path(folder) / f"{number:05d}.png"
         Image.fromarray(shift(np.asarray(read_image(path)), family, strength, seed)).save(out, compress_level=1)
         return out
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(one, enumerate(paths)))
+    return parallel_map(one, list(enumerate(paths)), "shifted", False)
 
 # %% ../nbs/62_shifts.ipynb #6a09b5ad
 def shift_table(
@@ -216,14 +189,11 @@ def shift_table(
     benign, groups = y == "Benign", rows["group"].to_numpy()
     recall = lambda hits: accuracy_interval(hits[benign], groups[benign]) if benign.any() else (np.nan,) * 3
     table = [(*key, len(hits), *accuracy_interval(hits, groups), *recall(hits)) for key, hits in correct.items()]
-    columns = ["model", "family", "strength", "n", "accuracy", "low", "high", "benign", "benign_low", "benign_high"]
-    return Intervals(table, columns=columns)
+    return Intervals(table, columns="model family strength n accuracy low high benign benign_low benign_high".split())
 
 # %% ../nbs/62_shifts.ipynb #c6f28ed7
-def shift_summary(
-    table: pd.DataFrame,  # from `shift_table`
-) -> Intervals:  # model, strength, clean, mean, mean_low, mean_high, worst, worst_low, worst_high, worst_shift
-    "Mean and worst case of each model and strength."
+def shift_summary(table: pd.DataFrame) -> Intervals:
+    "Mean and worst case of each model and severity of a `shift_table`."
     rows = []
     clean = table[table["family"] == "none"].set_index("model")["accuracy"]
     for (model, strength), part in table[table["family"] != "none"].groupby(["model", "strength"], sort=False):
@@ -232,8 +202,8 @@ def shift_summary(
         worst = single.loc[single["accuracy"].idxmin()]
         ends = [row[c] for row in (mean, worst) for c in ("accuracy", "low", "high")]
         rows.append((model, strength, clean[model], *ends, worst["family"]))
-    columns = ["clean", "mean", "mean_low", "mean_high", "worst", "worst_low", "worst_high", "worst_shift"]
-    return Intervals(rows, columns=["model", "strength", *columns])
+    columns = "model strength clean mean mean_low mean_high worst worst_low worst_high worst_shift"
+    return Intervals(rows, columns=columns.split())
 
 # %% ../nbs/62_shifts.ipynb #8891c03b
 def plot_shifts(
@@ -280,9 +250,7 @@ def _head_models(ax, names):
         ax.text(first + (n - 1) / 2, -0.6, name, ha="center", va="bottom", fontsize=8)
 
 # %% ../nbs/62_shifts.ipynb #2f50d64b
-def shift_verdicts(
-    table: pd.DataFrame,  # from `shift_table`
-) -> list[str]:
+def shift_verdicts(table: pd.DataFrame) -> list[str]:
     "Say for each model and severity how accuracy changes with the microscope."
     verdicts = []
     for row in shift_summary(table).itertuples():

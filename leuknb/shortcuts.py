@@ -106,7 +106,8 @@ CONTROLS = CELL_CONTROL, CORNER_CONTROL = "covered area and count", "opposite co
 # %% ../nbs/60_shortcuts.ipynb #c3a4dfb3
 SHORTCUTS = {
     "mean colour": Shortcut(lambda view: view.rgb.mean((0, 1)), 3, CELL_CONTROL),
-    "colour mean and spread": Shortcut(lambda view: np.r_[view.rgb.mean((0, 1)), view.rgb.std((0, 1))], 6, CELL_CONTROL),
+    "colour mean and spread": Shortcut(lambda view: np.r_[view.rgb.mean((0, 1)), view.rgb.std((0, 1))], 6,
+                                       CELL_CONTROL),
     "colour histogram": Shortcut(colour_histogram, 96, CELL_CONTROL),
     "background colour": Shortcut(background_colour, 3),
     "stain hue": Shortcut(stain_hue, 3),
@@ -114,7 +115,7 @@ SHORTCUTS = {
     "file size": Shortcut(lambda view: np.log([view.path.stat().st_size]), 1, CELL_CONTROL),
     "mask share": Shortcut(lambda view: np.array([kept_share(view.rgb)]), 1, CELL_CONTROL, "segmented"),
     CELL_CONTROL: Shortcut(covered_area, 3),
-    CORNER_CONTROL: Shortcut(lambda view: ink(view.rgb[::-1, ::-1]), 512),  # rotated by 180 degrees; it has no scale bar
+    CORNER_CONTROL: Shortcut(lambda view: ink(view.rgb[::-1, ::-1]), 512),  # rotated by 180 degrees
 }
 
 # %% ../nbs/60_shortcuts.ipynb #2d8c92b9
@@ -208,8 +209,8 @@ def shortcut_table(
         rival = against.get(name) if against.get(name) in correct else "chance"
         level = 0.05 / max(len(tested), 1) if name in features else 0.05
         found = paired_gap(own, correct[rival], groups, 1 - level)[1] > 0
-        kind = "control" if name in CONTROLS else "shortcut" if name in features else "model" if name in models else name
-        size = SHORTCUTS[name].size if name in features else 0
+        kind = "control" if name in CONTROLS else "model" if name in models else "chance"
+        kind, size = ("shortcut" if name in tested else kind), SHORTCUTS[name].size if name in features else 0
         accuracy, gap = accuracy_interval(own, groups[own.index]), paired_gap(own, correct[rival], groups)
         table.append((name, kind, size, len(own), *accuracy, rival, *gap, found))
     columns = "name kind numbers n accuracy low high against gap gap_low gap_high found"
@@ -265,7 +266,8 @@ def plot_shortcuts(
     from matplotlib.figure import Figure
     rows = table[table["kind"] != "chance"].reset_index(drop=True)
     figure = Figure(figsize=(7, 1.3 + 0.3 * len(rows)), layout="constrained")
-    ax, looks = figure.subplots(), {"shortcut": ("o", "#D55E00"), "control": ("s", "#009E73"), "model": ("D", "#0072B2")}
+    ax = figure.subplots()
+    looks = {"shortcut": ("o", "#D55E00"), "control": ("s", "#009E73"), "model": ("D", "#0072B2")}
     for kind, part in rows.groupby("kind", sort=False):
         value, (marker, colour) = 100 * part["accuracy"], looks[kind]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)

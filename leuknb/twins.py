@@ -9,13 +9,14 @@ __all__ = ['twins']
 import numpy as np
 import pandas as pd
 from PIL import Image
+from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from tqdm.auto import tqdm
 
-from .lib.errors import InputError
+from .lib.errors import InputError, plural
 from .lib.files import grey_thumbnail, parallel_map, read_image
 from .lib.folders import natural
+from .lib.progress import tqdm
 
 # %% ../nbs/01_twins.ipynb #c45e66c0
 SIMILAR = 0.9  # correlation of 48 x 48 grey thumbnails above which two images count as one scene
@@ -38,21 +39,95 @@ def _unit(thumbs):
     return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
 
 # %% ../nbs/01_twins.ipynb #44c3c08e
-def similar_pairs(
-    thumbs: np.ndarray,  # uint8 (n, pixels)
-    above: float = SIMILAR,  # Pearson correlation
-    block: int = 2048,  # rows that are compared at once
-) -> tuple[np.ndarray, np.ndarray]:  # row numbers i < j (pairs, 2), and their correlations (pairs,)
-    "Find the pairs of thumbnails that correlate above a threshold."
-    pairs, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
+def _candidates(thumbs, above, block):
+    "Yield row numbers i < j (pairs, 2) and correlations (pairs,) above a threshold, from one block of rows after the other."
+    yield np.empty((0, 2), int), np.empty(0, np.float32)
     for i in tqdm(range(0, len(thumbs), block), desc="comparing images", delay=3, leave=False):
         left = _unit(thumbs[i:i + block])
         for j in range(i, len(thumbs), block):
             r = left @ _unit(thumbs[j:j + block]).T
             a, b = np.nonzero(r > above)
             once = a + i < b + j
-            pairs.append(np.stack([a + i, b + j], axis=1)[once])
-            values.append(r[a, b][once])
+            yield np.stack([a + i, b + j], axis=1)[once], r[a, b][once]
+
+
+def similar_pairs(
+    thumbs: np.ndarray,  # uint8 (n, pixels)
+    above: float = SIMILAR,  # Pearson correlation
+    block: int = 2048,  # rows that are compared at once
+) -> tuple[np.ndarray, np.ndarray]:  # row numbers i < j (pairs, 2), and their correlations (pairs,)
+    "Find the pairs of thumbnails that correlate above a threshold."
+    pairs, values = zip(*_candidates(thumbs, above, block))
+    return np.concatenate(pairs), np.concatenate(values)
+
+# %% ../nbs/01_twins.ipynb #8e9933bb
+DETAIL = 2 / 3  # share of the threshold that the fine structure must reach
+FEW = 100  # pixels off the background below which there is too little structure to compare
+
+
+def _plain(thumbs):
+    "Mark black, and the commonest grey level where it covers more than a tenth, (n, 48, 48)."
+    plain = thumbs <= 8
+    for image, flat in zip(thumbs, plain):
+        near = np.abs(image.astype(int) - np.bincount(image.ravel()).argmax()) <= 4
+        flat |= near & (near.mean() > 0.1)
+    return plain
+
+
+def _centred(thumbs, plain):
+    "Thumbnails and backgrounds with what lies on a plain background moved to the middle."
+    thumbs, plain = thumbs.astype(np.float32), plain.copy()
+    edge = np.concatenate([plain[:, [0, -1]].reshape(len(plain), -1), plain[:, :, [0, -1]].reshape(len(plain), -1)], axis=1)
+    for k in np.flatnonzero((edge.mean(1) > 0.9) & ~plain.all((1, 2))):
+        move = 23.5 - np.array(np.nonzero(~plain[k])).mean(1)
+        thumbs[k] = ndimage.shift(thumbs[k], move, order=1, mode="nearest")
+        plain[k] = ndimage.shift(plain[k].astype(np.float32), move, order=1, mode="nearest") > 0.5
+    return thumbs, plain
+
+# %% ../nbs/01_twins.ipynb #917c9b29
+def _structure(thumbs, plain):
+    "Fine structure off the plain background, and where that is, both (n, 2304) float32."
+    weight = (~ndimage.binary_dilation(plain, np.ones((1, 3, 3)))).astype(np.float32)
+    blur = lambda x, sd: ndimage.gaussian_filter(x, (0, sd, sd), mode="nearest")
+    fine = (thumbs - blur(thumbs * weight, 2) / (blur(weight, 2) + 1e-3)) * weight
+    spread = np.sqrt(blur(fine**2, 3) / (blur(weight, 3) + 1e-3))
+    return (fine / (spread + 3)).reshape(len(thumbs), -1), weight.reshape(len(thumbs), -1)
+
+
+def _agreement(first, second):
+    "Correlate all structures with all others over the pixels that count in both: (n, m), and the pixels' number."
+    (a, wa), (b, wb) = first, second
+    n = np.maximum(wa @ wb.T, 1)
+    mean_a, mean_b = a @ wb.T / n, wa @ b.T / n
+    var_a, var_b = (a**2) @ wb.T / n - mean_a**2, wa @ (b**2).T / n - mean_b**2
+    size = np.sqrt(var_a.clip(0) * var_b.clip(0))
+    return np.divide(a @ b.T / n - mean_a * mean_b, size, out=np.zeros_like(size), where=size > 1e-6), n
+
+# %% ../nbs/01_twins.ipynb #3a809191
+def _same(first, second, above):
+    "Decide for all pairs of two stacks of thumbnails, uint8 (n, 2304), whether what differs agrees: bool (n, m)."
+    stacks = [rows.reshape(-1, 48, 48) for rows in (first, second)]
+    inner, n = _agreement(*(_structure(*_centred(stack, _plain(stack))) for stack in stacks))
+    outline, _ = _agreement(*(_structure(stack.astype(np.float32), np.zeros(stack.shape, bool)) for stack in stacks))
+    parts = [np.array([ndimage.label(image > 8)[1] for image in stack]) for stack in stacks]
+    several = np.minimum(*np.meshgrid(*parts, indexing="ij")) > 2
+    by_outline = outline > np.where(several, DETAIL * above, 0.995)
+    by_structure = inner > DETAIL * above + 1.6 / np.sqrt(n)
+    return np.where(several | (n < FEW), by_outline, by_structure) | (outline > 0.999)
+
+
+def copies(
+    thumbs: np.ndarray,  # uint8 (n, 2304)
+    above: float = SIMILAR,  # correlation
+    block: int = 2048,
+) -> tuple[np.ndarray, np.ndarray]:  # row numbers i < j (pairs, 2), and their correlations (pairs,)
+    "Find the pairs of thumbnails that correlate above a threshold, and whose fine structure agrees."
+    found = []
+    for pairs, values in _candidates(thumbs, above, block):
+        (rows, a), (columns, b) = (np.unique(numbers, return_inverse=True) for numbers in pairs.T)
+        kept = _same(thumbs[rows], thumbs[columns], above)[a, b] if len(pairs) else np.zeros(0, bool)
+        found.append((pairs[kept], values[kept]))
+    pairs, values = zip(*found)
     return np.concatenate(pairs), np.concatenate(values)
 
 # %% ../nbs/01_twins.ipynb #879002ac
@@ -66,7 +141,7 @@ def twins(
     if rows.empty:
         raise InputError(f"the catalogue has no {variant} images")
     thumbs = parallel_map(lambda path: grey_thumbnail(read_image(path)), rows["path"], "reading images")
-    pairs, values = similar_pairs(np.stack(thumbs), above)
+    pairs, values = copies(np.stack(thumbs), above)
     first, second = (rows.loc[numbers].reset_index(drop=True) for numbers in pairs.T)
     table = pd.DataFrame({"first": first["image"], "second": second["image"], "label": first["label"],
                           "second_label": second["label"], "correlation": values.clip(max=1),
@@ -81,27 +156,68 @@ def blank_images(
     return (table["variant"] == "segmented") & table["thumb"].map(lambda t: t.min() == t.max()).astype(bool)
 
 
-def _links(table, codes, similar):
-    "Pairs of image codes that belong together."
-    links = [np.empty((0, 2), int)]
+def _certain_links(table, codes):
+    "Pairs of image codes that share their bytes or their patient."
     for key, counts in (("sha256", ~blank_images(table)), ("patient", table["patient"] != "")):
         first = codes[counts].groupby(table.loc[counts, key]).transform("first")
-        links.append(np.stack([first, codes[counts]], axis=1))
+        yield np.stack([first, codes[counts]], axis=1).astype(int)
+
+
+def _similar_links(table, codes, similar):
+    "Pairs of image codes that look alike in either variant, most alike first."
+    links, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
     for _, part in table.groupby("variant"):
-        pairs, _ = similar_pairs(np.stack(part["thumb"]), similar)
+        pairs, r = copies(np.stack(part["thumb"]), similar)
         links.append(codes[part.index].to_numpy()[pairs])
-    return np.concatenate(links).astype(int)
+        values.append(r)
+    return np.concatenate(links)[np.argsort(-np.concatenate(values), kind="stable")]
 
 
+def _clusters(links, n):
+    "Number the clusters of n codes that hang together through links."
+    graph = coo_matrix((np.ones(len(links)), links.T), shape=(n, n))
+    return connected_components(graph, directed=False)[1]
+
+# %% ../nbs/01_twins.ipynb #f10e1340
+def _join(clusters, links, owners):
+    "Join clusters along links, unless both have an owner; the joined clusters, and the pairs of codes left apart."
+    parent, apart = np.arange(clusters.max() + 1), []
+
+    def top(k):
+        while parent[k] != k:
+            parent[k] = k = parent[parent[k]]
+        return k
+    for one, other in links:
+        a, b = top(clusters[one]), top(clusters[other])
+        if a != b and owners[a] and owners[b]:
+            apart.append((one, other))
+        elif a != b:
+            parent[b], owners[a] = a, owners[a] or owners[b]
+    return np.array([top(k) for k in range(len(parent))])[clusters], apart
+
+# %% ../nbs/01_twins.ipynb #fe04b1b6
 def near_duplicate_groups(
     table: pd.DataFrame,  # image, variant, patient, sha256, thumb
     similar: float,  # correlation of thumbnails
+    findings=None,  # `Findings`; a warning is added where likeness contradicts named patients
 ) -> pd.Series:  # the column `group`
     "Name each image's group: its patient, or the first image of its cluster of near-duplicates."
-    codes = pd.Series(pd.factorize(table["image"])[0], table.index)
-    links, n = _links(table, codes, similar), codes.max() + 1
-    graph = coo_matrix((np.ones(len(links)), links.T), shape=(n, n))
-    cluster = pd.Series(connected_components(graph, directed=False)[1][codes], table.index)
-    joined = lambda names: "+".join(sorted(set(names) - {""}, key=natural))
+    codes, images = pd.factorize(table["image"])
+    codes = pd.Series(codes, table.index)
+    links = np.concatenate(list(_certain_links(table, codes)))
+    clusters, joined = _clusters(links, len(images)), lambda names: "+".join(sorted(set(names) - {""}, key=natural))
+    owners = table["patient"].groupby(clusters[codes]).agg(joined).to_dict()
+    clusters, apart = _join(clusters, _similar_links(table, codes, similar), owners)
+    if apart and findings is not None:
+        findings.warnings.append(_contradiction(table, codes, images, apart))
+    cluster = pd.Series(clusters[codes], table.index)
     patient = table["patient"].groupby(cluster).agg(joined)
     return cluster.map(patient.mask(patient == "", table["image"].groupby(cluster).first()))
+
+
+def _contradiction(table, codes, images, apart):
+    "A warning about images of several patients that look alike: the first pair, and what to do."
+    patient = table["patient"].groupby(codes).max()
+    pair = " and ".join(f"{images[k]} ({patient[k] or 'like others of another patient'})" for k in apart[0])
+    return pair, (f"look alike, but belong to different patients ({plural(len(apart), 'such pair')}); the patients stay "
+                  "apart: check their names, or raise `similar`")

@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from leuknb.lib.batches import Batches, padded_batches, scratch_folder, seed_of, store_rows
+from leuknb.lib.batches import Batches, padded_batches, seed_of, store_folder, store_rows
 
 
 @pytest.fixture(autouse=True)
@@ -19,14 +19,17 @@ def test_no_batch_is_a_single_image():
     assert sizes == [3, 2, 2]
 
 
-def test_what_a_killed_run_left_is_removed(cache):
-    code = ("import os; from leuknb.lib.batches import scratch_folder\n"
-            "with scratch_folder() as f: (f / 'x').write_text('x'); os.kill(os.getpid(), 9)")
-    assert subprocess.run([sys.executable, "-c", code]).returncode
-    left, = (cache / "finetuning").glob("*-*")
-    with scratch_folder() as mine, scratch_folder():
-        assert mine.exists() and not left.exists()
-    assert not list((cache / "finetuning").iterdir())
+def test_a_killed_run_leaves_nothing(cache):
+    code = ("import os, torch; from leuknb.lib.batches import store_rows\n"
+            "store = store_rows([torch.ones(1000, 100)], 1000); assert store.sum() == 1e5; os.kill(os.getpid(), 9)")
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert (cache / "finetuning").is_dir() and not list((cache / "finetuning").iterdir())
+
+
+def test_what_is_left_is_removed(cache):
+    (cache / "finetuning").mkdir(parents=True)
+    (cache / "finetuning" / "left").write_text("x")
+    assert not list(store_folder().iterdir())
 
 
 def test_an_epoch_can_be_repeated():
@@ -41,9 +44,9 @@ def test_without_a_seed_rows_come_in_order():
     assert [codes.tolist() for _, codes in Batches(torch.zeros(5, 1), [4, 0, 2], torch.arange(5), 2)] == [[4, 0], [2]]
 
 
-def test_parts_are_stored_without_their_padding(tmp_path):
+def test_parts_are_stored_without_their_padding():
     parts = [torch.full((4, 2), float(k)) for k in range(3)]
-    assert store_rows(parts, 10, tmp_path)[:, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert store_rows(parts, 10)[:, 0].tolist() == [0] * 4 + [1] * 4 + [2] * 2
 
 
 def test_the_last_batch_is_padded():

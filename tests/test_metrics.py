@@ -8,6 +8,8 @@ import sklearn.metrics as sk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from matplotlib.figure import Figure
+from sklearn.exceptions import UndefinedMetricWarning
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
 
@@ -15,6 +17,7 @@ from leuknb.lib.errors import InputError
 from leuknb.lib.tables import Intervals, percent
 from leuknb.metrics import SUMMARY, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
 sizes = st.integers(2, 6)
 matrices = sizes.flatmap(lambda k: arrays(np.int64, (k, k), elements=st.integers(0, 60))).filter(lambda m: m.sum() > 0)
@@ -43,6 +46,46 @@ def test_class_metrics_equal_scikit_learn(matrix, zero_division):
     for average, column in zip(oracle, ours):
         expected = np.nanmean(average) if (~np.isnan(average)).any() else np.nan
         np.testing.assert_allclose(measure(matrix, column, "macro", zero_division=zero_division), expected)
+
+
+@many
+@given(matrices)
+def test_means_over_classes_are_those_of_scikit_learn(matrix):
+    "Its default: a class never predicted, or never true, counts as 0; one that is neither is no class."
+    true, predicted = unroll(matrix)
+    table = metrics_table(matrix).set_index(["class", "metric"])["value"]
+    for metric, oracle in (("precision", sk.precision_score), ("recall", sk.recall_score), ("sensitivity", sk.recall_score), ("fscore", sk.f1_score)):
+        expected = oracle(true, predicted, average="macro", zero_division=0)
+        np.testing.assert_allclose([measure(matrix, metric, "macro"), table["macro", metric]], expected)
+    present = [c for c in range(len(matrix)) if matrix[c].any() or matrix[:, c].any()]
+    for metric, oracle in (("accuracy", sk.accuracy_score), ("specificity", lambda t, p: sk.recall_score(~t, ~p, zero_division=0))):
+        np.testing.assert_allclose(table["macro", metric], np.mean([oracle(true == c, predicted == c) for c in present]))
+    np.testing.assert_allclose(table["overall", "balanced_accuracy"], sk.balanced_accuracy_score(true, predicted))
+    np.testing.assert_allclose(measure(matrix[None], "precision", "macro"), table["macro", "precision"])
+
+
+def test_a_class_that_counts_as_nothing_is_a_warning():
+    giving_up, absent = [[8, 2, 0], [1, 9, 0], [3, 2, 0]], [[8, 0, 2], [0, 0, 0], [1, 0, 9]]
+    names = ["Benign", "Early", "Pre"]
+    with pytest.warns(UndefinedMetricWarning, match=r"^precision of Pre is undefined \(none was predicted\), counted as 0 in the mean over classes$"):
+        measure(giving_up, "precision", "macro", names)
+    with pytest.warns(UndefinedMetricWarning, match="left out of every mean over classes: Early$"):
+        measure(absent, "recall", "macro", names)
+    with pytest.warns(UndefinedMetricWarning, match="no image is of this class.*left out of balanced accuracy"):
+        summary(np.transpose(giving_up))
+    with pytest.warns(UndefinedMetricWarning, match="^alexnet/svm/original: precision of Pro"):
+        score_predictions(predictions([[5, 0], [5, 0]]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        measure(giving_up, "recall", "macro"), measure(giving_up, "precision", "macro", zero_division=0), measure([giving_up] * 2, "precision", "macro")
+        metrics_table(giving_up, zero_division=np.nan), metrics_table([[5, 1], [0, 4]]), summary(giving_up)
+
+
+@pytest.mark.parametrize("zero_division", [None, 0, 1])
+def test_an_undefined_class_widens_the_interval_of_the_mean(zero_division):
+    "Nothing was seen of its precision: it could be anything from 0 to 1."
+    row = metrics_table([[10, 0, 0], [0, 10, 0], [5, 5, 0]], zero_division=zero_division).set_index(["class", "metric"]).loc["macro", "precision"]
+    assert row["low"] < row["value"] < row["high"] and row["high"] - row["low"] > 1 / 3
 
 
 @many
@@ -255,3 +298,38 @@ def test_the_figure_shows_every_count(matrix):
     assert shown == [str(v) for v in matrix.ravel()]
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("Predicted class", "True class", "any")
     plt.close(ax.figure)
+
+
+def places(axis):
+    "Where the texts of an axis are drawn, and the figure."
+    figure = axis.figure
+    figure.draw_without_rendering()
+    shown = [*axis.texts, *axis.get_xticklabels(), *axis.get_yticklabels(), axis.title, axis.xaxis.label, axis.yaxis.label]
+    return [t.get_window_extent() for t in shown if t.get_text() and t.get_visible()], figure.bbox
+
+
+@pytest.mark.parametrize("k, name", [(2, "C"), (4, "Early pre-B ALL of the "), (15, "C"), (20, "acute lymphoblastic leukaemia, kind "), (21, "C"), (40, "Früh ")])
+def test_no_text_lies_upon_another(k, name):
+    counts = np.random.default_rng(0).integers(0, 4000, (k, k))
+    axis = plot_confusion(counts, [f"{name}{i}" for i in range(k)], "AlexNet + softmax, segmented", ax=Figure(figsize=(5.2, 4.8), layout="constrained").subplots())
+    boxes, whole = places(axis)
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[i + 1:])
+    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= whole.x1 and box.y1 <= whole.y1 for box in boxes)
+    assert len(axis.texts) == ((k + 1) ** 2 if k <= 20 else 0) and min(t.get_fontsize() for t in axis.get_xticklabels()) >= 9
+
+
+def test_one_of_several_axes_keeps_its_size_and_shrinks_its_numbers():
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(1, 2)
+    plot_confusion(np.full((12, 12), 1000), ax=axes[0], fontsize=10)
+    assert tuple(figure.get_size_inches()) == (9, 5) and axes[0].texts[0].get_fontsize() < 9
+    boxes, _ = places(axes[0])
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes[:156]) for other in boxes[i + 1:156])
+
+
+def test_class_names_without_a_font_are_numbered_in_one_warning():
+    with pytest.warns(UserWarning, match="no font here has the letters of \U00100abc, \U00100abd: figures call these classes by their number") as caught:
+        axis = plot_confusion(np.eye(3, dtype=int), ["$a$", "\U00100abc", "\U00100abd"], ax=Figure(layout="constrained").subplots())
+        places(axis)
+    assert [t.get_text() for t in axis.get_yticklabels()][:3] == [r"\$a\$", "class 2", "class 3"]
+    assert len([w for w in caught if "font" in str(w.message) or "lyph" in str(w.message)]) == 1

@@ -2,6 +2,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from leuknb.finetune import FineTuned
 from leuknb.lib.errors import InputError
@@ -79,7 +80,9 @@ def test_bad_data(data, tmp_path):
         (paths[:3], ["a", "a", "b"], "class 'b' has a single image"),
         ([*paths, broken], [*labels, "Pro"], "broken.jpg"),
         ([*paths, "gone.png"], [*labels, "Pro"], "gone.png"),
-        (paths, pd.Series(labels).astype(pd.CategoricalDtype(["Benign", "Pro", "Early"])), "no training image of class Early"),
+        ([np.zeros((64, 64, 3), np.uint8)] * 32, labels, "image 1 of 32 is given as ndarray, not as a path"),
+        ([Image.new("RGB", (64, 64))] * 32, labels, "image 1 of 32 is given as Image, not as a path"),
+        (paths, np.array(labels).astype(bytes), "is bytes: give text"),
     ]:
         with pytest.raises(InputError, match=message):
             net.fit(X, y)

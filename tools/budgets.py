@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors settings progress readers light | files devices templates | cache datasets layouts columns folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
+ORDER = """errors settings progress readers light depth | files devices templates glass | cache datasets layouts columns folders csv_files twins tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
     preprocess metrics cells | extract | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts shifts
     finetune laboratories pretrain robust | leakage | config | runs models | audit external report annotations stored course hub | results misread explain | widgets state |
     fragments | panels detail maps still | explore page | cli"""
@@ -83,7 +83,7 @@ def silent(code, course):
 
 def shown_early(cells):
     "Is there a picture or a table within the first code cells after the imports?"
-    code = [c for c in cells if c["cell_type"] == "code" and not is_import(source(c))]
+    code = [c for c in cells if c["cell_type"] == "code" and not is_import(source(c)) and not re.search(r"#\|\s*hide\b", source(c))]
     kinds = {kind for c in code[:FIRST] for o in c["outputs"] for kind in o.get("data", {})}
     return bool(kinds & {"text/html", "image/png", "image/jpeg", "image/svg+xml", "application/vnd.jupyter.widget-view+json"})
 

@@ -169,11 +169,11 @@ def broken(html):
             anchors[file] = set(re.findall(r'\s(?:id|name)="([^"]+)"', file.read_text(encoding="utf-8")))
         return anchors[file]
 
-    for file in sorted(html.rglob("*.html")):
+    for file in sorted(path for path in html.rglob("*.html") if "_static" not in path.parts):
         text = re.sub(r"<(pre|script)\b[^>]*>.*?</\1>", lambda m: m[0].split(">")[0] + ">", file.read_text(encoding="utf-8"), flags=re.DOTALL)
         problems += [f"{file.relative_to(html)}: would load {m[1]}" for m in re.finditer(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="((?:https?:)?//[^"]+)"', text)]
         problems += [f"{file.relative_to(html)}: would load {m[1]}" for m in re.finditer(r'<link\b[^>]*rel="stylesheet"[^>]*href="(https?:[^"]+)"', text)]
-        for link in set(re.findall(r'\s(?:href|src)="([^"]*)"', text)):
+        for link in set(re.findall(r'\s(?:href|src)="(?!data:)([^"]*)"', text)):
             parts = urlsplit(link.replace("&amp;", "&"))
             if parts.scheme or parts.netloc or link in ("", "#"):
                 continue

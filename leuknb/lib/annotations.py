@@ -55,7 +55,8 @@ class Annotations:
     "Flags, corrected labels and notes about a run's images; every change is saved at once."
 
     def __init__(self, run):  # a Run, or the path of its folder
-        self.path, self._undo = Path(getattr(run, "path", run)) / "annotations.csv", []  # (image, what was there before)
+        self.path = Path(getattr(run, "path", run)) / "annotations.csv"
+        self._undo = []  # (image, what was there before)
         self.reload()
 
     def reload(self):

@@ -7,22 +7,19 @@ __all__ = []
 
 # %% ../../nbs/lib/batches.ipynb #4db43bcf
 import os
-import shutil
 import tempfile
-import uuid
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
 
 from .cache import cache_folder
 from .errors import InputError
 from .extract import decoded
 from .files import check_disk, digest, read_image
+from .progress import tqdm
 
 # %% ../../nbs/lib/batches.ipynb #86ac1d2f
 def writable_folder(folder: Path) -> Path:
@@ -32,73 +29,46 @@ def writable_folder(folder: Path) -> Path:
     return folder
 
 
-def _remove_abandoned(home):
-    "Remove what killed processes left: folders whose lock nobody holds."
-    for name in {path.name.split("-")[0].removesuffix(".lock") for path in home.iterdir()}:
-        lock = FileLock(home / f"{name}.lock", timeout=0)
-        with suppress(Timeout, OSError), lock:
-            for folder in home.glob(f"{name}*"):
-                shutil.rmtree(folder, ignore_errors=True)
-            Path(lock.lock_file).unlink()
-
-
-@contextmanager
-def scratch_folder():
-    "Give a temporary folder in the cache folder, or where the system has such folders."
+def store_folder() -> Path:
+    "Return the folder of stores: in the cache folder, or, with a warning, where the system has temporary files."
     try:
-        home = writable_folder(cache_folder() / "finetuning")
-        _remove_abandoned(home)
+        folder = writable_folder(cache_folder() / "finetuning")
+        for left in folder.iterdir():
+            with suppress(OSError):
+                left.unlink()
+        return folder
     except OSError as error:
-        home = Path(tempfile.gettempdir())
-        warnings.warn(f"{cache_folder()} cannot be written to ({error.strerror}); {home} is used: "
+        warnings.warn(f"{cache_folder()} cannot be written to ({error.strerror}); {tempfile.gettempdir()} is used: "
                       "set LEUKNB_CACHE to another folder", RuntimeWarning)
-    name = uuid.uuid4().hex
-    lock = FileLock(home / f"{name}.lock")
-    try:
-        with lock, tempfile.TemporaryDirectory(prefix=f"{name}-", dir=home, ignore_cleanup_errors=True) as folder:
-            yield Path(folder)
-    finally:
-        Path(lock.lock_file).unlink(missing_ok=True)
+        return Path(tempfile.gettempdir())
 
-# %% ../../nbs/lib/batches.ipynb #88ac7fcd
-def new_store(
-    folder: Path,
-    shape: tuple,
-    dtype: torch.dtype,
-) -> torch.Tensor:  # in a file, mapped into memory
-    "Create an empty tensor on disk; `InputError` if the disk is too small."
-    size = int(np.prod(shape))
+
+def new_store(shape: tuple, dtype: torch.dtype) -> torch.Tensor:
+    "Create a tensor in a file without a name, mapped into memory; `InputError` if the disk is too small."
+    folder, size = store_folder(), int(np.prod(shape))
     advice = "set LEUKNB_CACHE to a larger disk, or take fewer or smaller images"
     check_disk(folder, size * dtype.itemsize, "fine-tuning", advice)
     handle, name = tempfile.mkstemp(dir=folder)
     os.close(handle)
-    return torch.from_file(name, shared=True, size=size, dtype=dtype).view(shape)
+    store = torch.from_file(name, shared=True, size=size, dtype=dtype).view(shape)
+    with suppress(OSError):
+        os.unlink(name)
+    return store
 
 
-def store_rows(
-    parts,  # iterable of tensors (k, ...), k rows at a time
-    n: int,  # rows in all; what pads the last part is left out
-    folder: Path,
-) -> torch.Tensor:  # (n, ...), in a file
-    "Store rows that arrive in parts."
+def store_rows(parts, n: int) -> torch.Tensor:  # (n, ...)
+    "Store n rows that arrive in parts; what pads the last part is left out."
     store, done = None, 0
     for part in parts:
-        store = new_store(folder, (n, *part.shape[1:]), part.dtype) if store is None else store
+        store = new_store((n, *part.shape[1:]), part.dtype) if store is None else store
         store[done:done + len(part)] = part[:n - done]
         done += len(part)
     return store
 
-# %% ../../nbs/lib/batches.ipynb #813e2541
-def store_images(
-    paths: list,
-    prep,  # a `Preprocessing`
-    folder: Path,
-    label: str = "",  # of the progress bar
-    progress: bool = False,
-) -> torch.Tensor:  # (n, 3, h, h) uint8, in a file
-    "Decode all images into a store; `InputError` lists those that cannot be read."
-    store = new_store(folder, (len(paths), prep.size, prep.size, 3), torch.uint8)
-    done = 0
+# %% ../../nbs/lib/batches.ipynb #515b33a0
+def store_images(paths: list, prep, label: str = "", progress: bool = False) -> torch.Tensor:  # (n, 3, h, h) uint8
+    "Decode all images by a `Preprocessing` into a store; `InputError` lists those that cannot be read."
+    store, done = new_store((len(paths), prep.size, prep.size, 3), torch.uint8), 0
     with tqdm(total=len(paths), desc=f"{label} images", unit="img", disable=not progress, leave=False) as bar:
         for _, pixels in decoded([(path, path) for path in paths], lambda path: prep.pixels(read_image(path)), 64):
             store[done:done + len(pixels)] = torch.from_numpy(np.stack(pixels))
@@ -106,12 +76,8 @@ def store_images(
             bar.update(len(pixels))
     return store.permute(0, 3, 1, 2)
 
-# %% ../../nbs/lib/batches.ipynb #65b6c669
-def padded_batches(
-    store: torch.Tensor,  # (n, 3, h, h) uint8
-    size: int,
-    device: str,
-):  # (size, 3, h, h) float32, 0-1
+# %% ../../nbs/lib/batches.ipynb #1c53d955
+def padded_batches(store: torch.Tensor, size: int, device: str):  # of uint8 images to (size, 3, h, h) float32, 0-1
     "Yield batches of one size, so that an image's result does not depend on how many come with it."
     for rows in torch.arange(len(store)).split(size):
         x = store[rows]
@@ -168,8 +134,8 @@ def autocast(device: str, precision: str):
 LESS_MEMORY = "take a smaller batch_size than {}, a smaller size, or unfreeze='classifier'"
 
 
-def free_memory(device: str) -> float:  # bytes; infinite where the system does not say
-    "Return the free memory of a device."
+def free_memory(device: str) -> float:
+    "Return the free memory of a device in bytes; infinite where the system does not say."
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     info = Path("/proc/meminfo")
@@ -189,16 +155,9 @@ def kept_for_gradient(network, x) -> int:  # bytes
     return sum(seen.values())
 
 # %% ../../nbs/lib/batches.ipynb #59c51ed4
-def check_memory(
-    network: torch.nn.Module,
-    x: torch.Tensor,  # two inputs of the trained part
-    batch_size: int,
-    device: str,
-    precision: str = "float32",  # float32, bfloat16
-    free: float | None = None,  # bytes; None: as the system reports
-):
-    "Raise `InputError` if a training step would not fit into memory."
-    free = free_memory(device) if free is None else free
+def check_memory(network, x: torch.Tensor, batch_size: int, device: str, precision: str = "float32"):
+    "Raise `InputError` if a training step would not fit into memory; x: two inputs of the trained part."
+    free = free_memory(device)
     network.eval()
     with autocast(device, precision):
         each = kept_for_gradient(network, x[:2]) - kept_for_gradient(network, x[:1])
@@ -210,10 +169,7 @@ def check_memory(
 
 # %% ../../nbs/lib/batches.ipynb #686b323b
 @contextmanager
-def explain_memory_errors(
-    device: str,
-    batch_size: int,
-):
+def explain_memory_errors(device: str, batch_size: int):
     "Turn the many errors of memory that is used up into one `InputError` with advice."
     try:
         yield

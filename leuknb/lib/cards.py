@@ -33,7 +33,7 @@ def model_card(
 ) -> dict:
     "Collect what was trained, on what, how, and how well."
     plan, classes, weight = model.plan_, model.classes_.tolist(), model.class_weight
-    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "progress")}
+    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "progress", "callbacks")}
     if isinstance(weight, dict):
         settings["class_weight"] = {str(name): weight[name] for name in classes if name in weight}
     resolved = {"epochs": plan.epochs, "head": plan.head, "head_epochs": plan.head_epochs,
@@ -44,7 +44,7 @@ def model_card(
             "data_digest": model.data_digest_, "weights_digest": plan.weights_digest,
             "precision": plan.precision, "device": plan.device, "best_epoch": model.best_epoch_,
             "best_score": None if np.isnan(model.best_score_) else model.best_score_,
-            "interrupted": model.interrupted_, "history": model.history_.drop(columns="seconds").to_dict("list"),
+            "interrupted": model.interrupted_, "history": model.history_.drop(columns="seconds", errors="ignore").to_dict("list"),
             "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
 
 
@@ -72,7 +72,7 @@ def save_tuned(
     card, prep = model_card(model), model.plan_.preprocessing
     header = {"backbone": model.name, "mean": list(prep.mean), "std": list(prep.std), "size": prep.size,
               "crop": prep.crop, "preprocess": list(prep.steps), "finetuned": card}
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.network_.tensors().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.network_.whole().state_dict().items()}
     for name, value in tensors.items():
         tensors[name] = value.half() if value.is_floating_point() and value.ndim > 1 else value
     write_weights(path, tensors, header)

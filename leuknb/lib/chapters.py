@@ -48,6 +48,14 @@ class Chapter:
         shown = table.folded() if isinstance(table, Intervals) else table
         return shown.head(SHOWN_ROWS).to_html(index=False, border=0, float_format="{:.3g}".format)
 
+    def save(self, folder: Path):
+        "Write tables as CSV and figures as PNG."
+        for name, table in self.tables.items():
+            stem = folder / f"audit-{name.replace(' ', '-')}"
+            table.to_csv(f"{stem}.csv", index=False, float_format="%.6f", lineterminator="\n")
+            if name in self.pngs:
+                Path(f"{stem}.png").write_bytes(self.pngs[name])
+
 # %% ../../nbs/lib/chapters.ipynb #10e85e8a
 @dataclass
 class Audit:
@@ -82,11 +90,7 @@ class Audit:
         "Write tables as CSV, figures as PNG, verdicts as text and everything as one page; whole or not at all."
         with atomic_folder(out) as folder:
             for chapter in self.chapters.values():
-                for name, table in chapter.tables.items():
-                    stem = folder / f"audit-{name.replace(' ', '-')}"
-                    table.to_csv(f"{stem}.csv", index=False, float_format="%.6f", lineterminator="\n")
-                    if name in chapter.pngs:
-                        Path(f"{stem}.png").write_bytes(chapter.pngs[name])
+                chapter.save(folder)
             write_text(folder / "audit.txt", f"{self}\n")
             write_text(folder / "audit.html", render("audit.html.j2", audit=self))
         return Path(out)

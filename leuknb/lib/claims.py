@@ -267,12 +267,6 @@ def compare_cells(cells, pairs=None):
     table = Intervals(rows, columns=["a", "b", "errors_a", "errors_b", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"]))
 
-
-def _twins(paper):
-    "Pairs of tables of one method: original and segmented."
-    pairs = [(paper.cell(b, h, "original"), paper.cell(b, h, "segmented")) for b, h in product(BACKBONES, HEADS)]
-    return [(one.table, other.table) for one, other in pairs if one and other]
-
 # %% ../../nbs/lib/claims.ipynb #558234d3
 @_check("best")
 def _best(paper):
@@ -294,7 +288,8 @@ def _best(paper):
 # %% ../../nbs/lib/claims.ipynb #31099232
 @_check("resilient")
 def _resilient(paper):
-    table = compare_cells(paper.cells, _twins(paper))
+    twins = [[paper.cell(b, h, v) for v in VARIANTS] for b, h in product(BACKBONES, HEADS)]
+    table = compare_cells(paper.cells, [(one.table, other.table) for one, other in twins if one and other])
     more = (table["errors_b"] - table["errors_a"]).sort_values(ascending=False)
     row = table[table["a"] == "I"].iloc[0]
     rank = list(more.index).index(row.name) + 1

@@ -21,7 +21,7 @@ def clustered_interval(
     correct,  # (n,) 0 or 1
     clusters,  # (n,) the cluster of each
     confidence: float = 0.95,
-) -> dict:  # value, low, high (0-1; NaN where there are too few clusters), clusters, design_effect, note (such as "too few clusters (9)")
+) -> dict:  # value, low, high (0-1; NaN with too few clusters), clusters, design_effect, note ("too few clusters (9)")
     "Estimate a share and its interval when rows of one cluster go together (Korn and Graubard 1998)."
     correct, codes = _checked(correct, clusters)
     check_number("confidence", confidence, 0.5, 0.999)
@@ -39,7 +39,7 @@ def _checked(correct, clusters):
     "Rows as floats and cluster numbers; `InputError` names what is wrong."
     correct, clusters = np.asarray(correct), np.asarray(clusters)
     if correct.ndim != 1 or correct.shape != clusters.shape or not len(correct):
-        raise InputError(f"correct has the shape {correct.shape} and clusters {clusters.shape}; give one cluster for each row")
+        raise InputError(f"correct has the shape {correct.shape}, clusters {clusters.shape}; give one cluster for each row")
     if pd.isna(clusters).any() or not np.isin(correct, (0, 1)).all():
         raise InputError("correct must be 0 or 1 in each row, and each row needs a cluster")
     return correct.astype(float), pd.factorize(clusters)[0]

@@ -10,18 +10,21 @@ import csv
 import io
 import os
 import re
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 
-from .datasets import VARIANTS, known_class
-from .errors import InputError
+from .columns import find_columns, labels_of, one_hot, spelling
+from .datasets import VARIANTS, known_class, known_image
+from .errors import InputError, plural
 from .files import atomic, missing_reason
-from .folders import Findings, variant_in, without_variants
+from .folders import Findings, is_image, variant_in, walk, without_variants
+from .layouts import few, fold_of, is_unknown, normal, split_of
 
 # %% ../../nbs/lib/csv_files.ipynb #0f831e1c
 def _read_csv(path):
-    "Pairs of a line number and a row (a dict of stripped text); column names in lower case."
+    "The rows as text; index: their line numbers; `extra`: the number of fields more than there are columns."
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -31,14 +34,15 @@ def _read_csv(path):
     head = next((line for line in text.splitlines() if line.strip(" ,;\t")), "")
     reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=head.count))
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+        rows = [(reader.line_num, [normal(cell) for cell in row]) for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num} cannot be read as CSV ({error})") from None
-    columns = [name.lower() for name in rows[0][1]] if rows else []
+    columns = rows[0][1] if rows else []
     if twice := [name for name in columns if name and columns.count(name) > 1]:
         raise InputError(f"{path}: has two columns named {twice[0]}; remove one")
-    _check_columns(path, columns, ["path", "label"], " Needed: path,label; optional: patient,variant")
-    return [(line, dict(zip(columns, cells)) | {"extra": len(cells) - len(columns)}) for line, cells in rows[1:]]
+    n, lines, cells = len(columns), [line for line, _ in rows[1:]], [cells for _, cells in rows[1:]]
+    table = pd.DataFrame([(row + [""] * n)[:n] for row in cells], lines, columns or None, dtype=str)
+    return table.loc[:, [bool(name) for name in table]], [len(row) - n for row in cells]
 
 
 def _check_columns(path, present, needed, more=""):
@@ -48,48 +52,150 @@ def _check_columns(path, present, needed, more=""):
                          f"found: {', '.join(present) or 'nothing'}.{more}")
 
 # %% ../../nbs/lib/csv_files.ipynb #11f13c3b
-_UNKNOWN = ("", "na", "n/a", "nan", "none", "null", "?")  # what tables write for an unknown patient
+class Finder:
+    "Find the files that the texts of a table name."
 
+    def __init__(
+        self,
+        home: Path,  # the folder of the table
+    ):
+        self.homes = list(dict.fromkeys([os.path.abspath(home), os.getcwd()]))
+        self._stems, self._names = {}, None
 
-def from_csv(
-    path: Path,
-    findings: Findings,  # problems are added
-    variants: tuple = (),  # read these alone; empty: all
-) -> list[dict]:  # path, label, variant, patient, inner, whole
-    "List the images of a CSV; problems in variants that were not requested are ignored."
-    rows, lines = [], {}
-    for line, cells in _read_csv(path):
-        row = _typed(cells, path.parent)
-        if variants and row["variant"] in VARIANTS and row["variant"] not in variants:
-            rows.append(row)
-            continue
-        wrong = _wrong_row(row, lines)
-        lines.setdefault((os.path.abspath(row["path"]), row["label"]), line)
-        if wrong:
-            findings.problems.append((row["path"], f"line {line}: {wrong}"))
-        else:
-            rows.append(row)
-    return _with_inner_paths(rows, path.parent)
+    def find(self, text: str) -> Path:  # where the file is, or would be beside the table
+        "Look a path up; Windows's backslashes are understood."
+        texts = list(dict.fromkeys([text, text.replace("\\", "/")])) if text else []
+        places = [Path(home, one) for one in texts for home in self.homes]
+        there = next((place for place in places if os.path.lexists(place)), None)
+        there = there or next((found for place in places if (found := self._with_ending(place))), None)
+        if there is None and text and len(set(self._below(text))) == 1:
+            there = self._below(text)[0]
+        return there or Path(self.homes[0], texts[-1] if texts else "")
+
+    def _with_ending(self, place):
+        "The only file of this name with an ending."
+        if place.parent not in self._stems:
+            try:
+                names = sorted(os.listdir(place.parent))
+            except OSError:
+                names = []
+            self._stems[place.parent] = [Path(place.parent, name) for name in names]
+        same = [path for path in self._stems[place.parent] if path.stem == place.name and is_image(path)]
+        return same[0] if len(same) == 1 else None
+
+    def _below(self, text):
+        "Files of this name, with or without their ending, in the folders below the table."
+        if self._names is None:
+            self._names = {}
+            for path in islice(walk(Path(self.homes[0]), []), 200_000):
+                for name in {path.name, path.stem}:
+                    self._names.setdefault(name, []).append(path)
+        return self._names.get(text, []) if "/" not in text and "\\" not in text else []
 
 # %% ../../nbs/lib/csv_files.ipynb #5fa51b6d
-def _typed(cells, base):
-    "A row with its path, and with what is missing filled in; Windows's backslashes are understood."
-    path, patient = cells.get("path", ""), cells.get("patient", "")
-    return dict(path=base / path if os.path.exists(base / path) else base / path.replace("\\", "/"),
-                label=cells.get("label", ""), variant=cells.get("variant", "").lower() or variant_in(path),
-                patient="" if patient.lower() in _UNKNOWN else patient, extra=cells["extra"])
+def from_csv(
+    path: Path,
+    findings: Findings,  # problems and warnings are added
+    variants: tuple = (),  # read these alone; empty: all
+    columns: dict | None = None,  # role (path, label, patient, split) -> name of the column, where it is no usual one
+) -> list[dict]:  # path, label, variant, patient, site, split, fold, inner, whole; image, where the table is this package's
+    "List the images of a CSV; problems in variants that were not requested are ignored."
+    (table, extra), finder = _read_csv(path), Finder(path.parent)
+    table, found = _by_role(path, table, finder, columns or {}, findings)
+    kept, first, missing = [], {}, []
+    for (line, row), more in zip(table.to_dict("index").items(), extra):
+        row |= dict(path=finder.find(row["path"]), given=row["path"], extra=more)
+        row["variant"] = row["variant"].lower() or variant_in(row["given"])
+        if variants and row["variant"] in VARIANTS and row["variant"] not in variants:
+            kept.append(row)
+            continue
+        wrong = _wrong_row(row, first)
+        first.setdefault((os.path.abspath(row["path"]), row["label"]), line)
+        if wrong == "no such file":
+            missing.append(f"line {line}: {row['given']}")
+        elif wrong:
+            findings.problems.append((row["path"], f"line {line}: {wrong}"))
+        else:
+            kept.append(row)
+    if missing:
+        findings.problems.append((path, f"no such file in {plural(len(missing), 'row')} ({few(missing)}); looked in "
+                                  f"{' and '.join(finder.homes)}"))
+    return _with_inner_paths(kept, path.parent)
+
+# %% ../../nbs/lib/csv_files.ipynb #52edf4a4
+FIELDS = ("path", "label", "patient", "site", "split", "fold", "variant")
 
 
-def _wrong_row(row, lines):
-    "What is wrong with a row, or None; `lines` holds where each pair of path and label was listed first."
-    first = lines.get((os.path.abspath(row["path"]), row["label"]))
+def _by_role(path, table, finder, stated, findings):
+    "The table with a column for each of `FIELDS`, and the columns that were used; what was not read is reported."
+    found = find_columns(path, table, stated, lambda text: text and os.path.isfile(finder.find(text)))
+    hot = one_hot(path, table, list(found.values())) if "label" not in found and "path" in found else None
+    _check_columns(path, [*found, *(["label"] if hot else [])], ["path", "label"],
+                   f" Columns: {', '.join(table) or 'none'}; name others with `path_column` and `label_column`")
+    used = [*found.values(), *(hot or [])]
+    rows = pd.DataFrame({field: table[found[field]] if field in found else "" for field in FIELDS}, table.index)
+    rows["label"] = labels_of(table, hot) if hot else rows["label"]
+    ours = {spelling(name): name for name in table}
+    if {"image", "labelbefore"} <= set(ours):
+        rows["image"], used = table[ours["image"]], [*used, ours["image"], ours["labelbefore"]]
+        _report_changes(path, rows, table[ours["labelbefore"]], findings)
+    if unread := [name for name in table if name not in used]:
+        findings.warnings.append((path, f"columns that were not read: {', '.join(unread)}"))
+    rows["patient"] = known_patients(path, rows["patient"], findings)
+    rows["split"] = _sets(path, rows["split"], found.get("split"))
+    rows["fold"] = [fold_of(text) or text for text in rows["fold"].mask(rows["fold"].map(is_unknown), "")]
+    return rows, found
+
+
+def _report_changes(path, rows, before, findings):
+    "Say how many labels of a corrected table differ from those before."
+    images = rows.assign(before=before).drop_duplicates("image")
+    changed = images[images["label"] != images["before"]]
+    kinds = (changed["before"] + " -> " + changed["label"]).value_counts()
+    listed = ", ".join(f"{kind}: {n}" for kind, n in kinds.items())
+    findings.warnings.append((path, f"{len(changed)} of {plural(len(images), 'label')} changed" + (f" ({listed})" if listed else "")))
+
+
+def _sets(path, texts, column):
+    "train, valid or test for each row; `InputError` for any other word."
+    sets = [split_of(text) or "" for text in texts]
+    if wrong := sorted({text for text, name in zip(texts, sets) if not name and not is_unknown(text)}):
+        raise InputError(f"{path}: the column {column} holds {few(wrong)}, which is no training, validation or test set; "
+                         "correct these rows, or name another column with `split_column`")
+    return sets
+
+# %% ../../nbs/lib/csv_files.ipynb #b1e8bc76
+def known_patients(
+    path: Path,  # the table
+    names: pd.Series,
+    findings: Findings,  # warnings are added
+) -> pd.Series:
+    "Clean the names of patients; \"\" for those who are unknown."
+    names = names.map(lambda name: "" if is_unknown(name) else known_image(name).get("patient") or name)
+    if names[names != ""].str.fullmatch(r"\d+(\.0)?").all():
+        names = names.str.removesuffix(".0")  # numbers of a spreadsheet
+    spelled = names.groupby(names.str.casefold()).transform("first")
+    if several := sorted(set(names[names != spelled])):
+        findings.warnings.append((path, f"patients that differ by capital letters alone are one: {few(several)}"))
+    counts = spelled[spelled != ""].value_counts()
+    numbers = sorted(int(name) for name in counts.index if name.isdecimal())
+    for name in [name for name in counts.index if name.strip("0") in ("", "-1")]:
+        if numbers != list(range(len(counts))) or counts[name] > 3 * counts.median():
+            findings.warnings.append((path, f"patient {name} has {plural(counts[name], 'row')} and is read as one patient; "
+                                      "leave the field empty where the patient is unknown"))
+    return spelled
+
+
+def _wrong_row(row, first):
+    "What is wrong with a row, or None; `first` holds where each pair of path and label was listed first."
+    before = first.get((os.path.abspath(row["path"]), row["label"]))
     checks = [
         (row["extra"] > 0, "more fields than the header; quote what holds a comma"),
         (row["extra"] < 0, "fewer fields than the header"),
         (os.path.isdir(row["path"]), "no path, or the path of a folder"),
         (row["label"] == "", "no label"),
         (row["variant"] not in VARIANTS, f"unknown variant {row['variant']!r}; choose from {', '.join(VARIANTS)}"),
-        (first, f"listed already in line {first}"),
+        (before, f"listed already in line {before}"),
         (not os.path.exists(row["path"]), missing_reason(row["path"])),
     ]
     return next((reason for bad, reason in checks if bad), None)
@@ -136,6 +242,7 @@ def write_rows(
 def read_rows(
     path: str | Path,
     columns: list[str],
+    more: tuple = (),  # columns that may be there
 ) -> pd.DataFrame:
     "Read a CSV that this package has written; `InputError` names what does not fit."
     try:
@@ -147,6 +254,7 @@ def read_rows(
     _check_columns(path, list(table), columns)
     if table.empty:
         raise InputError(f"{path}: holds no rows below its header; make it again")
+    columns = [*columns, *(name for name in more if name in table)]
     try:
         return table[columns].astype({c: int for c in ("fold", "width", "height") if c in columns})
     except ValueError as error:

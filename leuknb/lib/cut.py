@@ -15,10 +15,7 @@ from .errors import InputError
 from ..networks import channel_stats
 
 # %% ../../nbs/lib/cut.ipynb #289d52c1
-def first_trained(
-    model: nn.Module,  # from torchvision
-    unfreeze: str,  # classifier, last-block, all
-) -> str:  # such as "features.28"; "" for the whole network
+def first_trained(model: nn.Module, unfreeze: str) -> str:  # such as "features.28"; "" for the whole network
     "Name the first part that is trained; `InputError` if the network has no last block that is known."
     names = [name for name, _ in model.named_children()]
     if unfreeze == "all":
@@ -29,34 +26,21 @@ def first_trained(
         return "layer4"
     if not isinstance(getattr(model, "features", None), nn.Sequential):
         raise InputError(f"{type(model).__name__}: its last block is not known; use unfreeze='classifier' or 'all'")
-    return f"features.{_last_block(model.features)}"
-
-
-
-def _last_block(features):
-    "The name of the part behind the last pooling that convolutions follow."
-    names, parts = zip(*features.named_children())
+    names, parts = zip(*model.features.named_children())
     last = max(k for k, part in enumerate(parts) if any(True for _ in part.parameters()))
     pooled = [k for k in range(last) if any(isinstance(m, (nn.MaxPool2d, nn.AvgPool2d)) for m in parts[k].modules())]
-    return names[pooled[-1] + 1 if pooled else last]
+    return f"features.{names[pooled[-1] + 1 if pooled else last]}"  # behind the last pooling that convolutions follow
 
 # %% ../../nbs/lib/cut.ipynb #33d2f21b
-def rest_of(
-    model: nn.Module,  # from torchvision
-    cut: str,  # from `first_trained`
-) -> nn.Module:  # shares the model's parameters
-    "Take the model without what comes before the cut."
+def rest_of(model: nn.Module, cut: str) -> nn.Module:  # shares the model's parameters
+    "Take the model without what comes before the cut, which `first_trained` named."
     if not cut:
         return model
-    first, _, inner = cut.partition(".")
-    if not inner and first == [name for name, _ in model.named_children()][-1]:
-        return getattr(model, first)
+    (first, _, inner), names = cut.partition("."), [name for name, _ in model.named_children()]
+    if cut == names[-1]:
+        return getattr(model, cut)
     rest = copy.copy(model)
-    rest._modules = dict(model._modules)
-    for name in list(rest._modules):
-        if name == first:
-            break
-        rest._modules[name] = nn.Identity()
+    rest._modules = model._modules | {name: nn.Identity() for name in names[:names.index(first)]}
     if inner:
         parts = getattr(model, first)
         rest._modules[first] = parts[[name for name, _ in parts.named_children()].index(inner):]
@@ -79,12 +63,6 @@ class TwoParts(nn.Module):
         for name, value in (("mean", mean), ("std", std)):
             self.register_buffer(name, torch.tensor(value).view(1, 3, 1, 1), persistent=False)
         return self
-
-    def freeze_all_but(self, trained):  # modules
-        "Let only these modules learn."
-        self.requires_grad_(False)
-        for part in trained:
-            part.requires_grad_(True)
 
     def calibrate(self, inputs):
         "Do nothing, unless a classifier scales its inputs."
@@ -127,7 +105,8 @@ class StandardNetwork(TwoParts):
         self.classifier = f"model.{last}."
         self.new = {f"model.{name}" for name in model.fresh if name.startswith(last)}
         self.parts = (rest_of(model, self.cut),)  # a tuple, so that nothing is registered twice
-        self.freeze_all_but(self.parts)
+        self.requires_grad_(False)
+        self.parts[0].requires_grad_(True)
         for part in model.modules():
             if isinstance(part, nn.Dropout) and dropout is not None:
                 part.p = dropout
@@ -138,12 +117,11 @@ class StandardNetwork(TwoParts):
         return _run_until(self.model, self.cut, x) if self.cut else x
 
     def forward(self, x):
-        x = self.parts[0](x)
-        return getattr(x, "logits", x).flatten(1).float()  # GoogLeNet returns more, SqueezeNet a map of 1 x 1
+        return self.parts[0](x).flatten(1).float()  # SqueezeNet gives a map of 1 x 1
 
-    def tensors(self):
-        "Return all weights, under torchvision's names."
-        return self.model.state_dict()
+    def whole(self):
+        "Return the module whose weights are stored, under torchvision's names."
+        return self.model
 
 # %% ../../nbs/lib/cut.ipynb #2f42be13
 def is_stack(model: nn.Module) -> bool:
@@ -153,15 +131,19 @@ def is_stack(model: nn.Module) -> bool:
     return isinstance(features, nn.Sequential) and all(isinstance(part, kinds) for part in features)
 
 
-def _walk(layers, x):
-    "Pass through a stack of layers: the result, and the statistics after each ReLU, [(n, 2c), ...]."
+def walk(layers, x, summarise):
+    "Pass through a stack of layers: the result, and what `summarise` makes of the activations after each ReLU."
     stats = []
     for layer in layers:
         x = layer(x)
         if isinstance(layer, nn.ReLU):
-            trained = torch.is_grad_enabled()  # one pass is quicker backwards; a root of 0 would have no gradient
-            stats.append(channel_stats(x.float(), two_pass=False, smallest=1e-12) if trained else channel_stats(x))
+            stats.append(summarise(x))
     return x, stats
+
+
+def _statistics(x):
+    "Means and standard deviations of channels; where a gradient is needed, in one pass, and never the root of 0."
+    return channel_stats(x.float(), two_pass=False, smallest=1e-12) if torch.is_grad_enabled() else channel_stats(x)
 
 
 class _Scale(nn.Module):
@@ -176,20 +158,26 @@ class _Scale(nn.Module):
         return 5 * torch.tanh((x - self.middle) / self.width / 5)
 
 # %% ../../nbs/lib/cut.ipynb #45850cb5
-class _StatsFeatures(TwoParts):
-    "A stack of convolutions in two parts, and the statistics of its channels."
+class StatsNetwork(TwoParts):
+    "A stack of convolutions, the statistics of its channels, and a small classifier on them."
+    classifier = "head."
 
-    def __init__(self, features, cut):
+    def __init__(self, model, n_classes, unfreeze, dropout=None, hidden=512):
         super().__init__()
-        self.features = features
-        self.widths = [part.out_channels for part in features if isinstance(part, nn.Conv2d)]
-        self.end = 1 + max(i for i, part in enumerate(features) if isinstance(part, nn.ReLU))  # no statistics behind it
-        self.start = len(features) if cut == "classifier" else int(cut.partition(".")[2] or 0)
-        self.cut = f"features.{self.start}" if self.start else ""
+        self.features, cut = model.features, first_trained(model, unfreeze)
+        self.widths = [part.out_channels for part in self.features if isinstance(part, nn.Conv2d)]
+        self.end = 1 + max(i for i, part in enumerate(self.features) if isinstance(part, nn.ReLU))
+        self.start = len(self.features) if cut == "classifier" else int(cut.partition(".")[2] or 0)
+        self.requires_grad_(False)
+        self.features[self.start:].requires_grad_(True)
+        total, rates = 2 * sum(self.widths), (0.1, 0.2) if dropout is None else (dropout, dropout)
+        self.head = nn.Sequential(_Scale(total), nn.Dropout(rates[0]), nn.Linear(total, hidden), nn.ReLU(),
+                                  nn.Dropout(rates[1]), nn.Linear(hidden, n_classes))
+        self.new = {f"head.{name}" for name, _ in self.head.named_parameters()}
 
     def prefix(self, x):
         "Compute what reaches the cut: images, or (n, k) statistics and activations side by side."
-        x, stats = _walk(self.features[:min(self.start, self.end)], self.normalise(x))
+        x, stats = walk(self.features[:min(self.start, self.end)], self.normalise(x), _statistics)
         if not self.start:
             return x
         return torch.cat([*stats, x.float().flatten(1)] if self.start < len(self.features) else stats, 1)
@@ -202,21 +190,8 @@ class _StatsFeatures(TwoParts):
             return first
         if done:
             x = flat.unflatten(1, (done[-1], int((flat.shape[1] // done[-1]) ** 0.5), -1))
-        stats = _walk(self.features[self.start:self.end], x)[1]
+        stats = walk(self.features[self.start:self.end], x, _statistics)[1]
         return torch.cat([first, *stats] if done else stats, 1)
-
-# %% ../../nbs/lib/cut.ipynb #7abc5310
-class StatsNetwork(_StatsFeatures):
-    "A stack of convolutions, the statistics of its channels, and a small classifier on them."
-
-    def __init__(self, model, n_classes, unfreeze, dropout=None, hidden=512):
-        super().__init__(model.features, first_trained(model, unfreeze))
-        total, rates = 2 * sum(self.widths), (0.1, 0.2) if dropout is None else (dropout, dropout)
-        self.head = nn.Sequential(_Scale(total), nn.Dropout(rates[0]), nn.Linear(total, hidden), nn.ReLU(),
-                                  nn.Dropout(rates[1]), nn.Linear(hidden, n_classes))
-        self.classifier = "head."
-        self.new = {f"head.{name}" for name, _ in self.head.named_parameters()}
-        self.freeze_all_but([self.features[self.start:], self.head])
 
     def forward(self, x):
         x = self.statistics(x).float()
@@ -231,6 +206,6 @@ class StatsNetwork(_StatsFeatures):
         stages = x.std(0).split([2 * width for width in self.widths])
         self.head[0].width.copy_(torch.cat([sd.clamp_min(0.05 * sd.square().mean().sqrt() + 1e-6) for sd in stages]))
 
-    def tensors(self):
-        "Return all weights: torchvision's names, and the head's."
-        return self.state_dict()
+    def whole(self):
+        "Return the module whose weights are stored: torchvision's names, and the head's."
+        return self

@@ -65,11 +65,15 @@ class AttributionPart:
         self.viewer.show(overlay=png, overlay_box=box, overlay_alt=alt, note=text)
 
 # %% ../../nbs/lib/detail.ipynb #d745fccc
-class Background:
-    "Text that a job in the background writes."
+NEAREST = "Nearest training images"
 
-    def __init__(self, sources: Sources):
+
+class Background(widgets.VBox):
+    "Text that a job in the background writes, below a heading."
+
+    def __init__(self, sources: Sources, title: str = ""):
         self.worker, self.html = sources.worker, widgets.HTML()
+        super().__init__([heading(title), self.html] if title else [self.html])
 
     def start(self, waiting, work, text):
         "Show a line, and `text(result, problem)` once `work()` is done."
@@ -81,6 +85,12 @@ def find_neighbours(near: Background, sources: Sources, *what):  # model, path, 
     "Search for the training images nearest to an image."
     text = lambda found, problem: note_html(f"No neighbours: {problem}") if problem else neighbours_html(*found)
     near.start("Searching for neighbours …", lambda: sources.neighbours.of(*what), text)
+
+
+def find_difference(stored: Background, sources: Sources, *what):  # model, image, path, fold
+    "Say how the stored model differs from the one whose prediction is shown."
+    difference = partial(stored_difference, sources.models, *what)
+    stored.start("", difference, lambda text, problem: note_html(text) if text else "")
 
 # %% ../../nbs/lib/detail.ipynb #bb116173
 def title_html(pred, i, j) -> str:
@@ -116,13 +126,11 @@ class Detail(widgets.VBox):
     def __init__(self, state: State, sources: Sources):
         self.state, self.sources, self.index, self.model = state, sources, None, widgets.Dropdown(description="Model")
         self.title, self.bars, self.facts = (widgets.HTML() for _ in range(3))
-        self.attribution = AttributionPart(sources, state.pred.classes)
-        self.annotation = AnnotationPanel(state, sources.images)
-        self.near, self.stored = Background(sources), Background(sources)
+        self.attribution, self.near = AttributionPart(sources, state.pred.classes), Background(sources, NEAREST)
+        self.stored, self.annotation = Background(sources), AnnotationPanel(state, sources.images)
         super().__init__([
-            self.title, self.attribution.viewer, self.stored.html, row(self.model, self.attribution.target),
-            self.annotation, heading("All predictions"), self.bars, heading("Nearest training images"), self.near.html,
-            heading("Catalogue"), self.facts])
+            self.title, self.attribution.viewer, self.stored, row(self.model, self.attribution.target),
+            self.annotation, heading("All predictions"), self.bars, self.near, heading("Catalogue"), self.facts])
         self.add_class("lk-panel")
         self.model.observe(lambda _: self.show_model(), "value")
         state.observe(lambda _: self.show(), ["current", "opened"])
@@ -148,8 +156,7 @@ class Detail(widgets.VBox):
             image, model = pred.images[i], pred.models[j]
             path = self.sources.images.path(image, model[2])
             self.title.value, self.bars.value = title_html(pred, i, j), prediction_bars(pred, i, j)
-            difference = partial(stored_difference, self.sources.models, model, image, path, int(pred.row_fold[i, j]))
-            self.stored.start("", difference, lambda text, problem: note_html(text) if text else "")
+            find_difference(self.stored, self.sources, model, image, path, int(pred.row_fold[i, j]))
             self.attribution.explain(model, path, pred.classes[pred.predicted[i, j]])
             find_neighbours(self.near, self.sources, model, path, image)
 
@@ -184,10 +191,10 @@ class Verdict(widgets.VBox):
     "A prediction for a person's own image, with its attribution and neighbours."
 
     def __init__(self, sources: Sources, classes: list):
-        self.classes = classes
+        self.classes, self.attribution = classes, AttributionPart(sources, classes)
         self.text = widgets.HTML(note_html("The image stays on this computer. It is not added to the run."))
-        self.sources, self.attribution, self.near = sources, AttributionPart(sources, classes), Background(sources)
-        parts = [self.attribution.viewer, row(self.attribution.target), heading("Nearest training images"), self.near.html]
+        self.sources, self.near = sources, Background(sources, NEAREST)
+        parts = [self.attribution.viewer, row(self.attribution.target), self.near]
         self.rest = widgets.VBox(parts, layout={"display": "none"})
         super().__init__([self.text, self.rest])
         self.add_class("lk-panel")

@@ -10,6 +10,8 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+from itertools import combinations, product
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +29,7 @@ class Findings:
 
     problems: list = field(default_factory=list)  # images that cannot be used
     warnings: list = field(default_factory=list)  # what a user should know
+    bits: int | None = None  # used bits of files of 16 bits, as far as there are any
 
 # %% ../../nbs/lib/folders.ipynb #20e6126e
 def _visible(name):
@@ -110,6 +113,28 @@ def ordered_labels(
         return dict(sorted(classes.items(), key=lambda item: (CLASSES.index(item[1]), item[0])))
     names, first = sorted(names, key=natural), {}
     return {name: first.setdefault(normal(name).casefold(), normal(name)) for name in names}
+
+# %% ../../nbs/lib/folders.ipynb #e0573dbb
+def check_spellings(
+    root: Path,
+    table: pd.DataFrame,  # label, variant, split, fold, site
+):
+    "`InputError` for classes that differ by a letter between variants, sets, folds or sites."
+    for column in ("variant", "split", "fold", "site"):
+        there = table[table[column] != ""].groupby(column)["label"].agg(set)
+        for (place, some), (other, others) in combinations(there.items(), 2):
+            for one, another in product(sorted(some - others), sorted(others - some)):
+                if _one_letter(one, another):
+                    raise InputError(f"{root}: class {one} is in {place} alone, and class {another} in {other} alone; if they are one "
+                                     "class, give them one name")
+
+
+def _one_letter(one, other):
+    "Whether two names differ by one letter (no digit), or by signs and spaces alone."
+    plain = [re.sub(r"[\W_]", "", name).casefold() for name in (one, other)]
+    digits = [re.sub(r"\D", "", name) for name in plain]
+    same = sum(block.size for block in SequenceMatcher(None, *plain, autojunk=False).get_matching_blocks())
+    return digits[0] == digits[1] and (plain[0] == plain[1] or min(map(len, plain)) > 3 and same >= max(map(len, plain)) - 1)
 
 # %% ../../nbs/lib/folders.ipynb #f280ac3a
 def from_folder(

@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/lib/maps.ipynb #d3463955
+from functools import partial
+
 import ipywidgets as widgets
 import numpy as np
 
@@ -34,6 +36,12 @@ def kinds_of(pred, i: np.ndarray, j: int, by: str) -> tuple[np.ndarray, list]:  
     counts = np.bincount(kinds, minlength=len(names)).tolist()
     return kinds, [{"label": n, "count": c, "colour": s} for n, c, s in zip(names, counts, colours)]
 
+
+def compute_map(features, images, backbone, variant, method) -> tuple:  # images, (n, 2), text of the axes, a note
+    "Compute where the images are on the map."
+    available, matrix, note = available_features(features, images, backbone, variant)
+    return available, *project(matrix, method), note
+
 # %% ../../nbs/lib/maps.ipynb #9b610e9d
 class MapView(widgets.VBox):
     "A map of features, with the choice of model, method and colour."
@@ -50,16 +58,13 @@ class MapView(widgets.VBox):
     def draw(self):
         "Compute the map in the background, unless it is shown already or the panel is hidden."
         backbone, _, variant = self.state.pred.models[self.model.value]
-        wanted, images = (backbone, variant, self.method.value, self.state.fold), self.state.pred.images
-
-        def work():  # images, (n, 2), text of the axes, a note
-            available, matrix, note = available_features(self.sources.features, images, backbone, variant)
-            return available, *project(matrix, wanted[2]), note
+        wanted = backbone, variant, self.method.value, self.state.fold
         if self.front and wanted == self._drawn:
             self.paint()
         elif self.front:
             self._drawn = wanted
             self.map.show(note="Computing the map …")
+            work = partial(compute_map, self.sources.features, self.state.pred.images, *wanted[:3])
             self.sources.worker.do("map", work, self._show)
 
     def _show(self, result, problem):

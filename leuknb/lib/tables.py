@@ -136,7 +136,8 @@ class Scores(Intervals):
         if not whole or self.duplicated(names).any():
             return super()._repr_html_()
         head = "" if "backbone" in self else f"<p>Overall: {self.headline()}</p>"
-        note = f"Percent (kappa and mcc are coefficients) with {100 * self.attrs.get('confidence', 0.95):g} % intervals."
+        share = self.attrs.get("confidence", 0.95)
+        note = f"Percent (kappa and mcc are coefficients) with {100 * share:g} % intervals."
         note += " For research and teaching, not for diagnosis."
         return f"{self.wide().to_html()}{head}<p><small>{note}</small></p>"
 

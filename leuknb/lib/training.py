@@ -15,11 +15,11 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer, LRScheduler, PassthroughScoring
 from torch import nn
-from tqdm.auto import tqdm
 
 from .batches import autocast
 from .errors import InputError
 from .files import atomic
+from .progress import tqdm
 
 # %% ../../nbs/lib/training.ipynb #8175ccb1
 def learning_rate(
@@ -36,14 +36,8 @@ def learning_rate(
     return float(min(1, step / max(warm, 1)) * (0.5 + 0.5 * np.cos(np.pi * min(place / total, 1))))
 
 # %% ../../nbs/lib/training.ipynb #9dbc1d23
-def make_optimizer(
-    groups: list,  # dicts with "params"; "lr" or "weight_decay" where a group has its own
-    lr: float,
-    kind: str = "adamw",  # adamw, or sgd with momentum 0.9
-    weight_decay: float = 0.0,
-    fused: bool = False,  # one kernel for all of a step: faster, and rounded in another order
-) -> torch.optim.Optimizer:
-    "Build an optimiser over groups of parameters; groups without any are left out."
+def make_optimizer(groups: list, lr: float, kind: str = "adamw", weight_decay: float = 0.0, fused: bool = False):
+    "Build an optimiser over dicts with `params` and what a group has of its own; fused: faster, rounded otherwise."
     groups = [group for group in groups if group["params"]]
     more = {"lr": lr, "weight_decay": weight_decay, "fused": fused}
     return torch.optim.SGD(groups, momentum=0.9, **more) if kind == "sgd" else torch.optim.AdamW(groups, **more)
@@ -150,13 +144,8 @@ def write_checkpoint(path, **parts):
         torch.save(parts, temporary)
 
 
-def read_checkpoint(
-    path: str | Path,
-    *names: str,  # of parts
-    about: dict | None = None,  # what it must have been made with; None: this is not checked
-    advice: str = "remove it to begin anew",
-) -> list:  # these parts
-    "Read parts of a checkpoint; `InputError` if it is none, or was made with other settings."
+def read_checkpoint(path, *names: str, about: dict | None = None, advice="remove it to begin anew") -> list:
+    "Read parts of a checkpoint by name; `InputError` if it is none, or was made with other settings than `about`."
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
         parts, made_with = [state[name] for name in names], state["about"]
@@ -197,14 +186,9 @@ class BestEpoch(Callback):
 
 # %% ../../nbs/lib/training.ipynb #5188ee40
 class Checkpoint(Callback):
-    "Writes, after each epoch, everything that the next one depends on."
+    "Writes, after each epoch, everything that the next one depends on; nothing without a path."
 
-    def __init__(
-        self,
-        path: Path | None,  # None: nothing is written
-        about: dict | None = None,  # settings that it belongs to
-        best: BestEpoch | None = None,  # written, too
-    ):
+    def __init__(self, path: Path | None, about: dict | None = None, best: BestEpoch | None = None):
         self.path, self.about, self.best = path, about or {}, best
 
     def on_epoch_end(self, net, **kwargs):
@@ -249,13 +233,7 @@ def read_or_restart(net, checkpoint: Checkpoint) -> bool:  # whether there was o
         return False
 
 # %% ../../nbs/lib/training.ipynb #7726f8ed
-def run_epochs(
-    net: TrainingNet,  # initialised
-    batches,  # a data set
-    epochs: int,  # still to run
-    best: BestEpoch | None = None,
-    checkpoint: Checkpoint | None = None,  # needed with `best`
-) -> bool:  # whether Ctrl-C ended it
+def run_epochs(net: TrainingNet, batches, epochs: int, best=None, checkpoint=None) -> bool:  # whether Ctrl-C ended it
     "Train until the epochs or the patience end."
     net.notify("on_train_begin", X=batches)
     try:
