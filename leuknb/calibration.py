@@ -17,6 +17,9 @@ from .compare import redraw, unit_codes
 from .metrics import accuracy_interval, held_out, wilson
 
 # %% ../nbs/53_calibration.ipynb #7288e5e2
+ENDS = [0.025, 0.975]  # of 95 % intervals, by bootstrap
+
+
 def probabilities(predictions: pd.DataFrame):  # (n, k) array, list of the k classes
     "The `p_<class>` columns; `InputError` if there are none."
     classes = [c[2:] for c in predictions.columns if c.startswith("p_")]
@@ -48,7 +51,6 @@ def reliability(
     predictions: pd.DataFrame,  # predictions of one model
     bins: int = 10,  # of equal width between 0 and 1
     of: str = "predicted",  # the predicted class, or one class
-    confidence: float = 0.95,  # of the intervals
     groups=None,  # mapping image -> group, for the intervals
 ) -> pd.DataFrame:  # index bin; columns n, probability (mean), correct (share), low, high
     "Share of correct predictions by confidence; Wilson intervals count images, or the effective number of groups."
@@ -58,11 +60,11 @@ def reliability(
     table = pd.DataFrame({"image": rows["image"].to_numpy(), "probability": probability, "correct": correct})
     table = table.groupby(index).agg({"image": "nunique", "probability": "mean", "correct": "mean"})
     table = table.rename(columns={"image": "n"}).rename_axis("bin")
-    low, high = wilson(table["correct"] * table["n"], table["n"], confidence)
+    low, high = wilson(table["correct"] * table["n"], table["n"])
     if groups is not None:
         units = unit_codes(rows["image"], groups)
         parts = [index == b for b in table.index]
-        low, high = zip(*[accuracy_interval(correct[part], units[part], confidence)[1:] for part in parts])
+        low, high = zip(*[accuracy_interval(correct[part], units[part])[1:] for part in parts])
     return Intervals(table.assign(low=low, high=high))
 
 # %% ../nbs/53_calibration.ipynb #92a32e26
@@ -85,18 +87,17 @@ def calibration(
     predictions: pd.DataFrame,  # predictions table
     bins: int = 10,
     groups=None,  # mapping image -> group, resampled together
-    draws: int = 1000,
-    confidence: float = 0.95,  # of the intervals, by bootstrap over units
+    draws: int = 1000,  # of the bootstrap over units
     seed: int = 0,
 ) -> pd.DataFrame:  # a row a model: ece, ece_chance, brier, log_loss, the latter two with _low and _high
     "Calibration of every model: ECE beside what chance alone gives, Brier score and log loss with intervals."
-    rows, ends = [], [(1 - confidence) / 2, (1 + confidence) / 2]
+    rows = []
     for model, part in held_out(predictions).groupby(["backbone", "head", "variant"], sort=False):
         probability, correct = _confidence(part)
         chance = np.random.default_rng(seed).random((draws, len(part))) < probability
         units = unit_codes(part["image"], groups)
         weights = redraw(units.max() + 1, draws, seed)[:, units]
-        losses = [(loss.mean(), *np.quantile(weights @ loss / weights.sum(1), ends)) for loss in _losses(part)]
+        losses = [(loss.mean(), *np.quantile(weights @ loss / weights.sum(1), ENDS)) for loss in _losses(part)]
         by_chance = np.quantile(ece(probability, chance, bins), 0.95)
         rows.append((*model, ece(probability, correct, bins), by_chance, *losses[0], *losses[1]))
     names = [f"{name}{end}" for name in ("brier", "log_loss") for end in ("", "_low", "_high")]
@@ -199,8 +200,7 @@ def screening_curves(
     predictions: pd.DataFrame,  # predictions of one model
     negative: str = "Benign",
     groups=None,  # mapping image -> group, resampled together
-    draws: int = 500,
-    confidence: float = 0.95,  # of the bands, pointwise, by bootstrap over units
+    draws: int = 500,  # of the bootstrap over units, for pointwise bands
     seed: int = 0,
 ) -> dict:  # roc, pr: DataFrames x, y, low, high; auroc, average_precision: (value, low, high)
     "ROC and precision-recall curve of finding the malignant images, with bootstrap bands."
@@ -213,31 +213,27 @@ def screening_curves(
     with np.errstate(invalid="ignore"):
         tpr, fpr = true_alarms / true_alarms[:, -1:], false_alarms / false_alarms[:, -1:]
         precision = true_alarms / np.maximum(true_alarms + false_alarms, 1e-9)
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     start = np.zeros((len(weights), 1))
     area = np.trapezoid(np.hstack([start, tpr]), np.hstack([start, fpr]), axis=1)
     average = (np.diff(tpr, axis=1, prepend=0) * precision).sum(1)
     return {
-        "roc": _band(np.hstack([start, fpr]), np.hstack([start, tpr]), ends),
-        "pr": _band(tpr, precision, ends),
-        "auroc": (area[0], *np.nanquantile(area[1:], ends)),
-        "average_precision": (average[0], *np.nanquantile(average[1:], ends)),
+        "roc": _band(np.hstack([start, fpr]), np.hstack([start, tpr])),
+        "pr": _band(tpr, precision),
+        "auroc": (area[0], *np.nanquantile(area[1:], ENDS)),
+        "average_precision": (average[0], *np.nanquantile(average[1:], ENDS)),
     }
 
 # %% ../nbs/53_calibration.ipynb #cf6721b3
-def _band(x, y, ends, points=201):
+def _band(x, y):
     "Curve and pointwise band on a grid; the first row is the data, the others are draws."
-    grid = np.linspace(0, 1, points)
+    grid = np.linspace(0, 1, 201)
     curves = np.array([np.interp(grid, a, b) for a, b in zip(x, y)])
-    low, high = np.nanquantile(curves[1:], ends, axis=0)
+    low, high = np.nanquantile(curves[1:], ENDS, axis=0)
     return pd.DataFrame({"x": grid, "y": curves[0], "low": low, "high": high})
 
 # %% ../nbs/53_calibration.ipynb #3d03e952
-def plot_screening(
-    curves: dict,  # model name -> result of `screening_curves`
-    title: str = "Benign against malignant",
-):  # matplotlib figure
-    "ROC and precision-recall curves with their bands, side by side."
+def plot_screening(curves: dict, title: str = "Benign against malignant"):  # matplotlib figure
+    "ROC and precision-recall curves with their bands, side by side: model name -> result of `screening_curves`."
     import matplotlib.pyplot as plt
     fig, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
     styles = zip(["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00"] * 9, ["-", "--", "-.", ":"] * 14)
@@ -282,7 +278,6 @@ def screen(
     negative: str = "Benign",
     folds: int = 5,
     groups=None,  # mapping image -> group, kept together
-    confidence: float = 0.95,  # of the intervals
     seed: int = 0,
 ) -> pd.DataFrame:  # two rows a model; sensitivity and specificity with _low and _high, threshold (mean over folds)
     "Every model as a screening test, as predicted and with a threshold chosen out of fold."
@@ -293,17 +288,17 @@ def screen(
             used.append(choose_threshold(table["malignant"].iloc[fit], table["score"].iloc[fit], sensitivity, cost))
             called[use] = table["score"].iloc[use] >= used[-1]
         predicted = (part["predicted"] != negative).to_numpy()
-        rows.append((*model, "as predicted", np.nan, *_found_and_passed(table, predicted, groups, confidence)))
+        rows.append((*model, "as predicted", np.nan, *_found_and_passed(table, predicted, groups)))
         rule = f"sensitivity {sensitivity:g}" if cost is None else f"cost {cost[0]:g}:{cost[1]:g}"
-        rows.append((*model, rule, np.mean(used), *_found_and_passed(table, called, groups, confidence)))
+        rows.append((*model, rule, np.mean(used), *_found_and_passed(table, called, groups)))
     names = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
     return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names])
 
 # %% ../nbs/53_calibration.ipynb #5497ed94
-def _found_and_passed(table, called, groups, confidence):
+def _found_and_passed(table, called, groups):
     "Sensitivity and specificity with intervals that count images, or groups."
     ends, units = [], unit_codes(table["image"], groups)
     for malignant in (True, False):
         rows = (table["malignant"] == malignant).to_numpy()
-        ends += accuracy_interval(called[rows] == malignant, units[rows], confidence)
+        ends += accuracy_interval(called[rows] == malignant, units[rows])
     return ends

@@ -205,14 +205,14 @@ def two_proportions(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95
     return p1 - p2, float(low), float(high), float(fisher_exact([[k1, n1 - k1], [k2, n2 - k2]]).pvalue)
 
 # %% ../nbs/52_compare.ipynb #e4b59657
-def corrected_ttest(a, b, n_train: float, n_test: float, confidence: float = 0.95):  # mean a - b, low, high, p
+def corrected_ttest(a, b, n_train: float, n_test: float):  # mean difference a - b, low, high (95 %), p
     "Corrected resampled t-test of Nadeau & Bengio (2003), two-sided, of two models' scores in the same folds."
     from scipy.stats import t as student
     d = np.asarray(a, dtype=float) - np.asarray(b, dtype=float)
     if len(d) < 2:
         raise InputError("the corrected t-test needs the scores of at least two folds")
     error = np.sqrt((1 / len(d) + n_test / n_train) * d.var(ddof=1))
-    half = student.ppf((1 + confidence) / 2, len(d) - 1) * error
+    half = student.ppf(0.975, len(d) - 1) * error
     p = 2 * student.sf(abs(d.mean()) / error, len(d) - 1) if error else float(d.mean() == 0)
     return float(d.mean()), float(d.mean() - half), float(d.mean() + half), float(p)
 
@@ -230,12 +230,11 @@ def compare_folds(
     split: pd.DataFrame,  # columns image, fold, split, as made by `leuknb.splits.split`
     metric: str = "accuracy",  # as in `leuknb.metrics.measure`
     of="overall",  # overall, macro or a class
-    confidence: float = 0.95,  # of the intervals
 ) -> pd.DataFrame:  # a, b, folds, difference, low, high, p, p_holm
     "All pairs of models by the corrected resampled t-test over folds and repeats, with Holm's correction."
     scores = fold_scores(predictions, metric, of)
     sizes = split.groupby("fold")["split"].value_counts().unstack().mean()
-    test = lambda a, b: corrected_ttest(scores[a], scores[b], sizes["train"], sizes["test"], confidence)
+    test = lambda a, b: corrected_ttest(scores[a], scores[b], sizes["train"], sizes["test"])
     rows = [(a, b, len(scores), *test(a, b)) for a, b in combinations(scores, 2)]
     table = Intervals(rows, columns=["a", "b", "folds", "difference", "low", "high", "p"])
     return table.assign(p_holm=holm(table["p"]))

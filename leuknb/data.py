@@ -73,7 +73,7 @@ def _notes(cat):
 def _list_images(root, findings, variants, layout=None, columns=None):
     "Rows (path, label, variant, patient, site, split, fold, inner, whole) of a folder or a CSV."
     stated = [f"{role}_column" for role, name in (columns or {}).items() if name]
-    if root.is_dir() and stated or not root.is_dir() and layout:
+    if os.path.isdir(root) and stated or os.path.isfile(root) and layout:
         raise InputError(f"{root}: `{stated[0]}` goes with a CSV" if stated else f"{root}: `layout` goes with a folder")
     try:
         if not os.path.exists(root):
@@ -101,9 +101,9 @@ def _requested(rows, variants):
 def _arranged(root, rows, findings):
     "Rows as a table in natural order, with labels and image names, and the labels in order."
     names = ordered_labels({row["label"] for row in rows})
-    facts = ["patient", "site", "split", "fold", "image"]
-    table = pd.DataFrame(rows, columns=["path", "label", "variant", *facts, "inner", "whole"])
-    table[facts] = table[facts].fillna("")
+    facts = ["path", "label", "variant", "patient", "site", "split", "fold", "image", "inner", "whole"]
+    table = pd.DataFrame([{name: row.get(name, "") for name in facts} for row in rows], columns=facts)
+    table = table.astype(dict.fromkeys(["patient", "site", "split", "fold", "image"], str))
     for (label, variant), written in table["label"].groupby([table["label"].map(names), table["variant"]]):
         if written.nunique() > 1:
             spellings = " and ".join(sorted(written.unique()))

@@ -22,11 +22,8 @@ from .lib.tables import OVER_PATHS, display_name, jpeg
 from .twins import SIMILAR, correlation
 
 # %% ../nbs/81_explain.ipynb #40cd7b48
-def decisions(
-    head,  # a fitted head with `mean_`, `scale_`, and support vectors or weights
-    x,  # torch features, shape (n, d)
-):  # torch float64: one column a pair of classes for an SVM, one a class otherwise
-    "Compute what a head computes before it decides, differentiably; `InputError` for a head without a gradient."
+def decisions(head, x):  # torch float64: one column a pair of classes for an SVM, one a class otherwise
+    "Compute what a head computes from features before it decides, differentiably; `InputError` without a gradient."
     import torch
 
     def tensor(array):
@@ -41,11 +38,8 @@ def decisions(
     return z @ tensor(head.coef_).T + tensor(head.intercept_)
 
 # %% ../nbs/81_explain.ipynb #61d1e2ab
-def evidence(
-    head,
-    x,  # torch features, shape (n, d)
-):  # torch float64 (n, k)
-    "Compute the evidence for each class: scores of a linear head, sums of the pairwise decisions of an SVM."
+def evidence(head, x):  # torch float64 (n, k)
+    "Compute the evidence for each class from features: scores of a linear head, sums of an SVM's pairwise decisions."
     import torch
     if hasattr(head, "heads_"):  # robust: the mean of its members, each at its own temperature
         return sum(evidence(member, x) / member.temperature_ for member in head.heads_.values()) / len(head.heads_)
@@ -78,15 +72,9 @@ def heat_map(
 def joined(network, score):
     "A torch module that computes `score(x)` and holds the network, as captum requires."
     import torch
-
-    class Score(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.network = network
-
-        def forward(self, x):
-            return score(x)
-    return Score()
+    module = torch.nn.Module()
+    module.network, module.forward = network, score
+    return module
 
 # %% ../nbs/81_explain.ipynb #bddd2850
 def frozen_parts(backbone, head, path: str | Path) -> tuple:  # torch module: x -> scores (1, k); a layer; x, prepared
@@ -184,13 +172,8 @@ class Neighbours:
         self.features, self.images = features, images
         self.meta = catalogue.drop_duplicates("image").set_index("image")
 
-    def of(
-        self,
-        model: tuple,  # backbone, head, variant
-        path: Path | None,  # of the image
-        image: str | None = None,  # its name, if it is one of the run's
-    ) -> tuple[list[Neighbour], str]:
-        "Find the neighbours, and say what the distance is."
+    def of(self, model: tuple, path: Path | None, image: str | None = None) -> tuple[list[Neighbour], str]:
+        "Find the neighbours of a file, or of an image of the run, and say what the distance is."
         backbone, head, variant = model
         vector = self.features.one(image, path, backbone, variant)
         ids, matrix, _ = self.features.training(backbone, variant)

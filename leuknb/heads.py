@@ -21,22 +21,16 @@ from .knn import KNNHead
 from .svm import SVMHead
 
 # %% ../nbs/32_heads.ipynb #6df12ffa
-def short_rows(
-    Z: np.ndarray,  # features, shape (n_rows, n_features), more features than rows
-):  # rows with the same inner products (n_rows, n_rows); a function from weights on them to weights on features
-    "Rotate features into the space that their rows span."
+def short_rows(Z: np.ndarray):  # rows (n_rows, n_rows); a function from weights on them to weights on features
+    "Rotate features (n_rows, n_features) into the space that their rows span; inner products stay."
     gram = Z @ Z.T
     gram.flat[:: len(Z) + 1] += 1e-10 * gram.trace() / len(Z) + 1e-300  # equal rows would make it singular
     L = cholesky(gram, lower=True, overwrite_a=True)
     return L, lambda weights: solve_triangular(L, weights.T, trans=1, lower=True).T @ Z
 
 # %% ../nbs/32_heads.ipynb #a93524bb
-def linear_scores(
-    Z: np.ndarray,  # shape (n_rows, n_features)
-    coef: np.ndarray,  # shape (n_classes, n_features), one row for two classes
-    intercept: np.ndarray,
-):  # scores (n_rows, n_classes), winners (n_rows,)
-    "Compute scores and winners of a linear model."
+def linear_scores(Z: np.ndarray, coef: np.ndarray, intercept: np.ndarray):  # scores (n_rows, n_classes), winners
+    "Compute scores and winners of a linear model, which has one row of weights for two classes."
     scores = (Z @ coef.T + intercept).astype(np.float64)
     scores = np.hstack([-scores / 2, scores / 2]) if scores.shape[1] == 1 else scores
     return scores, scores.argmax(axis=1)

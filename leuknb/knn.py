@@ -15,25 +15,16 @@ from .lib.head import Head, as_grid, scaled_training
 from .lib.settings import estimator, setting
 
 # %% ../nbs/30_knn.ipynb #ca0f189f
-def nearest(
-    distances: np.ndarray,  # shape (n_queries, n_rows)
-    k: int,  # at most n_rows
-):  # distances and row numbers, both of shape (n_queries, k), nearest first
-    "Find the k nearest rows; of equally distant rows the earlier comes first."
+def nearest(distances: np.ndarray, k: int):  # distances and row numbers, both of shape (n_queries, k), nearest first
+    "Find the k nearest rows from distances (n_queries, n_rows); of equally distant rows the earlier comes first."
     rows = np.argpartition(distances, k - 1, axis=1)[:, :k]
     smallest = np.take_along_axis(distances, rows, axis=1)
     order = np.lexsort((rows, smallest), axis=1)
     return np.take_along_axis(smallest, order, axis=1), np.take_along_axis(rows, order, axis=1)
 
 
-def nearest_in_blocks(
-    queries: np.ndarray,  # shape (n_queries, n_features)
-    rows: np.ndarray,  # shape (n_rows, n_features)
-    k: int,  # at most n_rows
-    metric: str,  # of `pairwise_distances`
-    memory: float,  # bytes for distances
-):  # distances and row numbers, both of shape (n_queries, k), nearest first
-    "Find the k nearest rows of every query, in blocks of queries that fit into the memory."
+def nearest_in_blocks(queries: np.ndarray, rows: np.ndarray, k: int, metric: str, memory: float):
+    "Find the k nearest rows of every query as `nearest` does, in blocks of queries that fit into the memory (bytes)."
     size = max(1, int(memory // (32 * len(rows))))
     blocks = [nearest(pairwise_distances(queries[b], rows, metric=metric), k) for b in gen_batches(len(queries), size)]
     return tuple(np.concatenate(part) for part in zip(*blocks))
@@ -117,12 +108,8 @@ class KNNHead(Head):
     def _nearest(self, Z, k):
         return nearest_in_blocks(Z, self.training_, k, self.best_params_["metric"], self.memory)
 
-    def kneighbors(
-        self,
-        X,  # features, shape (n_rows, n_features)
-        n_neighbors: int | None = None,  # None: the head's own k
-    ):  # distances and training row numbers, both of shape (n_rows, n_neighbors), nearest first
-        "Find the nearest training rows."
+    def kneighbors(self, X, n_neighbors: int | None = None):  # distances and row numbers, both (n_rows, n_neighbors)
+        "Find the nearest training rows of rows of features, nearest first."
         k = self.best_params_["n_neighbors"] if n_neighbors is None else n_neighbors
         check_number("n_neighbors", k, 1, self.n_training_, whole=True)
         return self._nearest(self._queries(X), k)

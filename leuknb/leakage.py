@@ -26,11 +26,8 @@ from .splits import leaks, split
 from .twins import twins
 
 # %% ../nbs/61_leakage.ipynb #d7953c08
-def leak_pairs(
-    cat: pd.DataFrame,  # a catalogue
-    parts: pd.DataFrame,  # image, fold, split
-) -> pd.DataFrame:  # fold, variant, test, train, label, correlation, identical (the same bytes)
-    "Find test images with a copy, or nearly one, among the training images, in either variant."
+def leak_pairs(cat: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
+    "Find test images with a copy (`identical`: the same bytes), or nearly one, among the training images of a split."
     pairs = pd.concat([twins(cat, variant=variant).assign(variant=variant) for variant in cat["variant"].unique()])
     swapped = {"first": "second", "second": "first", "label": "second_label", "second_label": "label"}
     pairs = pd.concat([pairs, pairs.rename(columns=swapped)]).rename(columns={"first": "test", "second": "train"})
@@ -42,12 +39,8 @@ def leak_pairs(
     return pairs[columns].sort_values(by, ascending=[True, True, False, False], ignore_index=True)
 
 # %% ../nbs/61_leakage.ipynb #c3f30cba
-def leak_table(
-    cat: pd.DataFrame,  # a catalogue
-    parts: pd.DataFrame,  # image, fold, split
-    pairs: pd.DataFrame,  # from `leak_pairs`
-) -> Intervals:  # what, leaked (test images), n, share, low, high
-    "Count the test images that leak from the training images."
+def leak_table(cat: pd.DataFrame, parts: pd.DataFrame, pairs: pd.DataFrame) -> Intervals:
+    "Count the test images that leak from the training images, by group and by the copies of `leak_pairs`."
     kinds = {"same group": leaks(cat, parts)["image"]}
     for variant in cat["variant"].unique():
         of_variant = pairs[pairs["variant"] == variant]
@@ -114,11 +107,8 @@ def scheme_table(
     return Intervals(table, columns="model scheme n accuracy low high drop drop_low drop_high".split())
 
 # %% ../nbs/61_leakage.ipynb #51045296
-def plot_schemes(
-    table: pd.DataFrame,  # from `scheme_table`
-    title: str = "Accuracy under stricter splits",
-):  # a matplotlib figure
-    "Draw the accuracy under each split, a line for each model."
+def plot_schemes(table: pd.DataFrame, title: str = "Accuracy under stricter splits"):  # a matplotlib figure
+    "Draw the accuracies of a `scheme_table`, a line for each model."
     from matplotlib.figure import Figure
     figure = Figure(figsize=(7, 3.4), layout="constrained")
     ax, names, models = figure.subplots(), list(table["scheme"].unique()), table["model"].unique()
@@ -201,10 +191,8 @@ def plot_masks(kept: pd.DataFrame, title: str = "How much the masks keep"):  # a
     return figure
 
 # %% ../nbs/61_leakage.ipynb #6b9eead0
-def predict_black(
-    models: dict,  # name -> fitted classifier over image paths
-) -> pd.DataFrame:  # model, predicted, probability (of that class)
-    "Predict the class of an image in which there is nothing at all."
+def predict_black(models: dict) -> pd.DataFrame:  # model, predicted, probability (of that class)
+    "Predict the class of an image in which there is nothing at all: name -> fitted classifier over image paths."
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "black.png"
         Image.new("RGB", (224, 224)).save(path)

@@ -36,11 +36,7 @@ def placed(values, at, shape: tuple, empty=-1) -> np.ndarray:
 class Predictions:
     "Held-out predictions as arrays of n images x m models x k classes."
 
-    def __init__(
-        self,
-        table: pd.DataFrame,  # predictions.csv
-        fold: int | None = None,  # one fold; None: all, or the first where folds overlap
-    ):
+    def __init__(self, table: pd.DataFrame, fold: int | None = None):  # None: all, or the first where folds overlap
         test = table[table["split"].astype(str) == "test"]
         if test.empty:
             raise InputError("predictions.csv: holds no held-out predictions; make the run again")

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from sklearn.base import BaseEstimator
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from .lib.errors import check_choice
@@ -31,13 +31,9 @@ def stretches(y: np.ndarray, folds: int) -> np.ndarray:  # (n,) numbers from 0 t
 
 
 def mean_nearest(queries: np.ndarray, rows: np.ndarray, k: int) -> np.ndarray:  # (m,)
-    "Mean Euclidean distance of float32 queries (m, d) to the k nearest rows (n, d), in blocks that fit the memory."
-    k, square = min(k, len(rows)), (rows * rows).sum(axis=1)
-
-    def block(q):
-        distances = (q * q).sum(axis=1)[:, None] + square - 2 * q @ rows.T
-        return np.sqrt(np.partition(distances, k - 1, axis=1)[:, :k].clip(0)).mean(axis=1)
-    return np.concatenate([block(queries[b]) for b in gen_batches(len(queries), 1024)])
+    "Mean Euclidean distance of queries (m, d) to the k nearest rows (n, d)."
+    near = NearestNeighbors(n_neighbors=min(k, len(rows)), algorithm="brute").fit(rows)
+    return near.kneighbors(queries)[0].mean(axis=1)
 
 # %% ../nbs/66_novelty.ipynb #63fcaff4
 @estimator
@@ -121,12 +117,8 @@ FOREIGN = {"black frame": black_frame, "noise": noise, "gradient": gradient, "ph
            "text page": text_page, "tissue": tissue}
 
 
-def foreign_image(
-    kind: str,  # of FOREIGN
-    seed: int = 0,
-    size: int = 224,  # pixels
-) -> np.ndarray:  # (size, size, 3) uint8
-    "Draw an image that is no smear."
+def foreign_image(kind: str, seed: int = 0, size: int = 224) -> np.ndarray:  # (size, size, 3) uint8
+    "Draw an image that is no smear, of a kind in `FOREIGN`."
     draw = FOREIGN[check_choice("foreign image", kind, FOREIGN)]
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     return np.rint(draw(rng, size)).clip(0, 255).astype(np.uint8)

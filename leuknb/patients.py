@@ -200,7 +200,7 @@ def make_smears(
     size: int = 224,  # pixels
     scale_bar: str = "same",  # none, same, random (by patient), or class (its style gives the class away)
     duplicates: int = 0,  # images that are there twice: every other one byte for byte, the others saved anew
-    workers: int | None = None,  # processes; None: as many as processors; the result does not depend on it
+    workers: int | None = None,  # processes; None: one up to 200 images, then more; the result is the same
     progress: bool = True,
 ) -> Path:
     "Write smears in the layout of the public set, with the truth; `InputError` for impossible settings or folders."
@@ -219,6 +219,7 @@ def make_smears(
                     (folder / part / label).mkdir(parents=True)
             jobs = [(seed, row, people[row["patient"]], size, bars[row["patient"]], folder)
                     for row in plan_images(images, patients, duplicates, seed).to_dict("records")]
+            workers = workers or (1 if images <= 200 else None)  # starting a process takes as long as 200 images
             truth, cells = zip(*process_map(write_smear, jobs, workers, "smears", progress))
             write_truth(folder, truth, cells)
             write_json(folder / "settings.json", settings)

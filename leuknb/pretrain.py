@@ -7,7 +7,7 @@ __all__ = ['Recipe', 'pretrain', 'card']
 
 # %% ../nbs/45_pretrain.ipynb #333fd1aa
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +18,16 @@ import torch.nn.functional as F
 import torchvision
 from skorch.callbacks import Callback, GradientNormClipping
 from torch import nn
-from tqdm.auto import tqdm
 
 from .lib.cards import machine_facts
+from .lib.cut import walk
 from .lib.devices import resolve_device
 from .lib.errors import InputError, check_choice, check_number
 from .lib.extract import side_by_side
 from .lib.files import digest, write_json
 from .lib.laboratories import CAMERA_FACTS, CELL_FACTS, FACTS, PATIENTS, SIZE, draw_set
+from .lib.progress import tqdm
+from .lib.settings import check_limits, setting
 from leuknb.lib.training import (
     Checkpoint, FiniteLoss, Reseed, Schedule, TrainingNet, finished, learning_rate, make_optimizer, read_checkpoint,
     run_epochs, steps_done,
@@ -35,34 +37,28 @@ from .networks import channel_stats, resolve_layers
 from .synth import FIELD
 
 # %% ../nbs/45_pretrain.ipynb #0fb3a374
-def ranged(default, low, high, text):
-    "Declare a setting with its default, its least and largest value, and its explanation."
-    return field(default=default, metadata={"range": (low, high), "help": text})
-
-# %% ../nbs/45_pretrain.ipynb #7071490e
 @dataclass(frozen=True)
 class Recipe:
     "All settings of a training run."
-    laboratories: int = ranged(1000, 1, 10**6, "in the set")
-    steps: int = ranged(1500, 1, 10**8, "of gradient descent")
-    batch: int = ranged(6, 1, 10**4, "laboratories in a step; each has 4 patients")
-    crops: int = ranged(4, 2, 100, "of each patient: two at least, which can be alike")
-    pixels: int = ranged(128, 64, 1024, "width of a crop when the network sees it")
-    narrow: int = ranged(48, 32, SIZE, "least width of a crop on the image, pixels")
-    wide: int = ranged(84, 32, SIZE, "largest width")
-    segmented: float = ranged(0.3, 0, 1, "share of laboratories that imitate segmented images")
-    temperature: float = ranged(0.1, 0.001, 100, "of the contrastive loss")
-    contrast: float = ranged(0.2, 0, 1000, "its weight beside the regression's")
-    rate: float = ranged(1e-3, 1e-9, 10, "highest learning rate")
-    warmup: int = ranged(100, 0, 10**8, "steps of rising learning rate")
-    decay: float = ranged(0.02, 0, 100, "of the weights, per unit of rate")
-    seed: int = ranged(0, 0, 10**9, "of every random choice")
+    laboratories: int = setting(1000, "in the set", low=1, high=10**6)
+    steps: int = setting(1500, "of gradient descent", low=1, high=10**8)
+    batch: int = setting(6, "laboratories in a step; each has 4 patients", low=1, high=10**4)
+    crops: int = setting(4, "of each patient: two at least, which can be alike", low=2, high=100)
+    pixels: int = setting(128, "width of a crop when the network sees it", low=64, high=1024)
+    narrow: int = setting(48, "least width of a crop on the image, pixels", low=32, high=SIZE)
+    wide: int = setting(84, "largest width", low=32, high=SIZE)
+    segmented: float = setting(0.3, "share of laboratories that imitate segmented images", low=0, high=1)
+    temperature: float = setting(0.1, "of the contrastive loss", low=0.001, high=100)
+    contrast: float = setting(0.2, "its weight beside the regression's", low=0, high=1000)
+    rate: float = setting(1e-3, "highest learning rate", low=1e-9, high=10)
+    warmup: int = setting(100, "steps of rising learning rate", low=0, high=10**8)
+    decay: float = setting(0.02, "of the weights, per unit of rate", low=0, high=100)
+    seed: int = setting(0, "of every random choice", low=0, high=10**9)
 
-# %% ../nbs/45_pretrain.ipynb #2d743bee
+# %% ../nbs/45_pretrain.ipynb #7071490e
 def check_recipe(recipe: Recipe) -> Recipe:
     "Return the recipe; `InputError` for a setting that has no meaning."
-    for one in fields(Recipe):
-        check_number(one.name, getattr(recipe, one.name), *one.metadata["range"], whole=isinstance(one.default, int))
+    check_limits(recipe)
     if recipe.narrow > recipe.wide:
         raise InputError(f"narrow={recipe.narrow} is more than wide={recipe.wide}; choose a smaller least width")
     if recipe.batch > recipe.laboratories:
@@ -71,9 +67,7 @@ def check_recipe(recipe: Recipe) -> Recipe:
     return recipe
 
 
-def changed(
-    changes: list[str],  # such as ["steps=2000"]
-) -> Recipe:
+def changed(changes: list[str]) -> Recipe:  # such as ["steps=2000"]
     "Change some settings of the recipe; `InputError` for a setting that it does not have."
     kinds = {one.name: type(one.default) for one in fields(Recipe)}
     pairs = dict(change.partition("=")[::2] for change in changes)
@@ -86,12 +80,7 @@ def changed(
     return check_recipe(recipe)
 
 # %% ../nbs/45_pretrain.ipynb #84674454
-def crop_field(
-    rng: np.random.Generator,
-    fields: np.ndarray,  # of a patient, uint8 (FIELDS, SIZE, SIZE, 4)
-    width: int,  # pixels
-    tries: int = 3,
-) -> np.ndarray:  # uint8 (width, width, 4)
+def crop_field(rng: np.random.Generator, fields: np.ndarray, width: int, tries: int = 3) -> np.ndarray:
     "Cut out the square with most cells of a few random ones, turned and mirrored at random."
     places = zip(rng.integers(0, len(fields), tries), rng.integers(0, SIZE - width + 1, (tries, 2)))
     squares = [fields[f, y:y + width, x:x + width] for f, (y, x) in places]
@@ -107,10 +96,7 @@ def enlarge(square: np.ndarray, pixels: int) -> tuple:  # image (3, pixels, pixe
     return image[0], F.interpolate(x[:, 3:], size=pixels)[0, 0]
 
 
-def recolour(
-    rng: np.random.Generator,
-    images: torch.Tensor,  # (n, 3, h, w), 0-1
-) -> torch.Tensor:
+def recolour(rng: np.random.Generator, images: torch.Tensor) -> torch.Tensor:  # (n, 3, h, w), 0-1
     "Put the same images under other light; one set in four loses some of its colour."
     gamma, *gain = np.exp(rng.normal(0, [0.15, 0.08, 0.08, 0.08])).tolist()
     images = (images**gamma * torch.tensor(gain).view(1, 3, 1, 1)).clamp(0, 1)
@@ -128,12 +114,8 @@ def hue_saturation_value(images: torch.Tensor) -> tuple:  # each (n, h, w), 0-1
     return hue / 6, chroma / value.clamp(min=1e-4), value
 
 
-def imitate_segmentation(
-    rng: np.random.Generator,
-    images: torch.Tensor,  # (n, 3, h, w), 0-1
-    maps: torch.Tensor,  # (n, h, w): 2 in the nucleus, 1 in the cytoplasm
-) -> torch.Tensor:
-    "Show the images as a colour threshold leaves them, on black."
+def imitate_segmentation(rng: np.random.Generator, images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    "Show the images as a colour threshold leaves them, on black; maps hold 2 in the nucleus, 1 in the cytoplasm."
     if rng.random() < 0.25:
         return images * (maps > rng.integers(2))[:, None]
     hue, saturation, value = hue_saturation_value(images.flip(1) if rng.random() < 0.7 else images)
@@ -153,11 +135,8 @@ MEASURED = [f"{part}_{value}" for part in PARTS for value in ("r", "g", "b", "sp
 TARGETS = FACTS + MEASURED
 
 
-def scaled_facts(
-    facts: np.ndarray,  # (..., 17), in µm
-    scale: np.ndarray,  # (...) by how much the crop is enlarged
-) -> np.ndarray:  # float32
-    "Convert lengths to pixels of the crop, and take logarithms where values are positive."
+def scaled_facts(facts: np.ndarray, scale: np.ndarray) -> np.ndarray:  # facts (..., 17) in µm
+    "Convert lengths to pixels of the enlarged crop, and take logarithms where values are positive."
     facts = np.array(facts, np.float32)
     facts[..., [FACTS.index(name) for name in LENGTHS]] *= np.asarray(scale, np.float32)[..., None] * SIZE / FIELD
     log = [FACTS.index(name) for name in LOGARITHMIC]
@@ -165,11 +144,8 @@ def scaled_facts(
     return facts
 
 
-def measure_crops(
-    images: torch.Tensor,  # (n, 3, h, w), 0-1
-    maps: torch.Tensor,  # (n, h, w): 2 in the nucleus, 1 in the cytoplasm
-) -> torch.Tensor:  # (n, 15) in the order of `MEASURED`, about -2 to 2; NaN where there are too few pixels
-    "Measure mean colour, spread and share of each kind of pixel."
+def measure_crops(images: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:  # (n, 15) as in `MEASURED`, about -2 to 2
+    "Measure mean colour, spread and share of each kind of pixel; NaN where there are too few."
     columns = []
     for kind in range(3):
         inside = (maps == kind).float()[:, None]
@@ -202,11 +178,6 @@ class Targets:
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, so that weights can be exchanged
 
 
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    "Red, green and blue (n, 3, h, w), 0-1, as the network takes them."
-    return (images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
-
-
 def laboratory_views(rng, images, facts, recipe):
     "Crops of one laboratory: images, maps, facts, scales, and whether they imitate segmented images."
     width = rng.integers(recipe.narrow, recipe.wide + 1)
@@ -218,21 +189,16 @@ def laboratory_views(rng, images, facts, recipe):
     return imitate_segmentation(rng, x, maps) if segmented else x, maps, facts[who], recipe.pixels / widths, segmented
 
 
-def views(
-    step: int,
-    images: np.ndarray,  # of a set, see `draw_set`
-    facts: np.ndarray,
-    targets: Targets,
-    recipe: Recipe,
-) -> tuple:  # (n, 3, h, w) normalised; targets (n, 32), NaN where there is none; number of the patient (n,)
-    "Make what the network sees in one step; the same step always sees the same."
+def views(step: int, images: np.ndarray, facts: np.ndarray, targets: Targets, recipe: Recipe) -> tuple:
+    "Make what the network sees in a step: (n, 3, h, w) normalised; targets (n, 32), maybe NaN; patient numbers (n,)."
     rng = np.random.default_rng([recipe.seed, step, 7])
     labs = rng.choice(len(images), recipe.batch, replace=False)
     x, maps, known, scale, segmented = zip(*[laboratory_views(rng, images[k], facts[k], recipe) for k in labs])
     x, maps = torch.cat(x), torch.cat(maps)
     segmented = torch.tensor(segmented).repeat_interleave(PATIENTS * recipe.crops)
     values = targets(np.concatenate(known), np.concatenate(scale), x, maps, segmented)
-    return normalise(x), values, torch.arange(recipe.batch * PATIENTS).repeat_interleave(recipe.crops)
+    mean, sd = torch.tensor([MEAN, STD]).view(2, 3, 1, 1)
+    return (x - mean) / sd, values, torch.arange(recipe.batch * PATIENTS).repeat_interleave(recipe.crops)
 
 # %% ../nbs/45_pretrain.ipynb #6720ff77
 SCALE = 2.0  # of the features that the linear layer gets, times the root of their number
@@ -259,24 +225,16 @@ class Pretext(nn.Module):
 
     def statistics(self, x):
         "Mean and standard deviation of each channel after each ReLU, (n, 2304) for AlexNet."
-        stats = []
-        for layer in self.features:
-            x = layer(x)
-            if isinstance(layer, nn.ReLU):
-                stats.append(channel_stats(x, two_pass=False, correction=1, offset=1e-6))
-        return torch.cat(stats, 1)
+        how = partial(channel_stats, two_pass=False, correction=1, offset=1e-6)
+        return torch.cat(walk(self.features, x, how)[1], 1)
 
     def forward(self, x):  # features (n, 2304); predicted targets (n, 32)
         z = self.standardise(self.statistics(x))
         return z, self.linear(F.dropout(z, 0.2, self.training) * SCALE / z.shape[1] ** 0.5).float()
 
 # %% ../nbs/45_pretrain.ipynb #11c2c0b5
-def contrastive(
-    z: torch.Tensor,  # (n, d) features
-    who: torch.Tensor,  # (n,) number of the patient
-    temperature: float = 0.1,
-) -> tuple:  # loss; share of crops whose nearest neighbour is of the same patient
-    "Compute the supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2)."
+def contrastive(z: torch.Tensor, who: torch.Tensor, temperature: float = 0.1) -> tuple:
+    "Compute the supervised contrastive loss (Khosla et al., NeurIPS 2020, eq. 2), and how many nearest are the same."
     z = F.normalize(z, dim=1)
     self_ = torch.eye(len(z), dtype=torch.bool, device=z.device)
     likeness = (z @ z.T / temperature).masked_fill(self_, -1e9)
@@ -286,11 +244,8 @@ def contrastive(
     return -(chance * same).sum(1).div(same.sum(1)).mean(), found.detach()
 
 
-def regression(
-    predicted: torch.Tensor,
-    targets: torch.Tensor,  # the same shape; NaN is not counted
-) -> torch.Tensor:
-    "Compute the Huber loss over the targets that there are."
+def regression(predicted: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    "Compute the Huber loss over the targets that are not NaN."
     there = ~targets.isnan()
     return F.smooth_l1_loss(predicted[there], targets[there])
 
@@ -393,14 +348,7 @@ def train(
 
 # %% ../nbs/45_pretrain.ipynb #720bd7ab
 @torch.no_grad()
-def examine(
-    network: Pretext,
-    images: np.ndarray,  # of a set that was not trained on
-    facts: np.ndarray,
-    targets: Targets,  # of the set that was
-    recipe: Recipe,
-    steps: int = 10,
-) -> pd.Series:  # R² of each target (NaN: not to be seen in these crops), and found
+def examine(network: Pretext, images: np.ndarray, facts: np.ndarray, targets: Targets, recipe: Recipe, steps: int = 10):
     "Measure how well a network predicts the targets of patients that it was not trained on."
     device = next(network.eval().parameters()).device
     recipe = replace(recipe, batch=min(recipe.batch, len(images)))
@@ -415,12 +363,7 @@ def examine(
     return pd.Series([*(1 - error / spread).tolist(), float(np.mean(found))], [*TARGETS, "found"])
 
 # %% ../nbs/45_pretrain.ipynb #d5a56fc4
-def export(
-    network: Pretext,
-    path: str | Path,  # .safetensors
-    recipe: Recipe,
-    steps: int,  # that were trained
-) -> dict:  # what the header holds
+def export(network: Pretext, path: str | Path, recipe: Recipe, steps: int) -> dict:  # what the header holds
     "Write the convolutions in half precision, with a header from which `Backbone` takes layer, size and colours."
     state = {f"features.{key}": value.half().cpu() for key, value in network.features.state_dict().items()}
     about = dict(

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from .lib.errors import InputError
-from .lib.files import atomic, write_text
+from .lib.files import atomic, check_writable, write_text
 from .lib.runs import Run, comparison_table
 from .lib.tables import Scores, data_uri, model_title, thumbnail_uri
 from .lib.templates import figure_png, render
+from .metrics import NUMBERS, plot_confusion
 
 # %% ../nbs/71_report.ipynb #06c76ee4
 def plot_comparison(
@@ -64,8 +65,6 @@ def write_figures(
 ):
     "Write the comparison, which models differ, and one confusion matrix for each model, under `figures/`."
     from matplotlib.figure import Figure
-
-    from leuknb.metrics import plot_confusion
     save_figure(run, "comparison", plot_comparison(run.comparison, synthetic=run.synthetic))
     with suppress(InputError):  # one model, or none tested on another's images
         save_figure(run, "differences", plot_run_differences(run))
@@ -95,6 +94,20 @@ def class_table(
     rows = run.metrics.query("backbone == @backbone and head == @head and variant == @variant")
     return Scores(rows[rows["class"].isin(run.classes)].drop(columns=CELL)).wide()
 
+# %% ../nbs/71_report.ipynb #415cc411
+def counts_html(
+    run: Run,
+    backbone: str,
+    head: str,
+    variant: str,
+) -> str:  # HTML; empty where the figure shows the numbers
+    "Write the confusion matrix as a table, where it has too many classes for numbers in a figure."
+    if len(run.classes) <= NUMBERS:
+        return ""
+    rows = pd.Index(run.classes, name="true class")
+    counts = pd.DataFrame(run.confusion(backbone, head, variant), rows, run.classes)
+    return counts.reset_index().to_html(border=0, index=False)
+
 # %% ../nbs/71_report.ipynb #a7eb2c13
 def misread_thumbnails(
     run: Run,
@@ -106,11 +119,14 @@ def misread_thumbnails(
     wrong = p[(p["true"] == label) & (p["predicted"] != label)]
     wrong = wrong.assign(confidence=[row[f"p_{row['predicted']}"] for _, row in wrong.iterrows()])
     wrong = wrong.sort_values("confidence", ascending=False, kind="stable").drop_duplicates("image")
-    wrong = wrong.merge(run.catalogue[["image", "variant", "path"]], on=["image", "variant"])
-    present = wrong[[Path(path).exists() for path in wrong["path"]]].head(most)
-    return [{"source": thumbnail_uri(row.path), "title": model_title(row.backbone, row.head, row.variant),
-             "text": f"{row.image}: true {label}, called {row.predicted} {row.confidence:.0%}"}
-            for row in present.itertuples()]
+    shown = []
+    for row in wrong.merge(run.catalogue[["image", "variant", "path"]], on=["image", "variant"]).itertuples():
+        with suppress(InputError):  # the file is gone, or damaged
+            shown.append({"source": thumbnail_uri(row.path), "title": model_title(row.backbone, row.head, row.variant),
+                          "text": f"{row.image}: true {label}, called {row.predicted} {row.confidence:.0%}"})
+        if len(shown) == most:
+            break
+    return shown
 
 # %% ../nbs/71_report.ipynb #4b139716
 def write_report(
@@ -118,11 +134,12 @@ def write_report(
     audit: str = "",  # HTML: the chapter "Can you believe it?"
 ):
     "Write `report.html`: comparison, audit, confusion matrices, tables by class and every setting, in one file."
+    check_writable(run.path / "report.html")
     paths = {path.stem: path for path in (run.path / "figures").glob("*.png")}
     figures = {name: data_uri(path.read_bytes()) for name, path in paths.items()}
     keys = run.comparison[CELL].itertuples(index=False, name=None)
     cells = [{"title": model_title(*cell), "table": class_table(run, *cell).to_html(border=0, index_names=False),
-              "figure": figures[f"confusion-{'-'.join(cell)}"]} for cell in keys]
+              "figure": figures[f"confusion-{'-'.join(cell)}"], "counts": counts_html(run, *cell)} for cell in keys]
     html = render("report.html.j2", run=run, config=run.config, cells=cells, audit=audit, figures=figures,
                   record=json.dumps(run.config, indent=1), misread=misread_thumbnails(run, run.classes[0]),
                   table=comparison_table(run.comparison, run.synthetic).to_html(index=False, border=0))

@@ -141,7 +141,7 @@ def follow(
     memory: int = 3,  # files that a stream is recognised by
     cap: float = 6.0,  # largest cost of an image that resembles no stream: a new slide may have begun in it
 ) -> np.ndarray:  # (n,) stream, 0 to period - 1
-    "Assign files to streams by the cheapest path: a file costs its distance to its stream's last files, a slip a penalty."
+    "Assign files to streams by the cheapest path: each file costs its distance to its stream's last files."
     scaled = X / np.sqrt(np.square(X[period:] - X[:-period]).mean(axis=0) / 2 + 1e-12)
     turn, other = -np.log(1 - slip), -np.log(slip / max(period - 1, 1))
     paths = {period - 1: (0.0, tuple(range(period)))}  # last stream -> cost and streams so far
@@ -183,18 +183,18 @@ def streams(
     return table
 
 # %% ../nbs/03_scenes.ipynb #8c655197
-ABOVE = 0.6  # correlation of the shared area; different fields stay below 0.55, see the table
+ABOVE, KEPT = 0.6, 0.5  # correlation of the shared area: of a scene, and of pairs that are kept on disk
 FULL, VERSION = 5000, 1  # most images of a full search; version of what is kept
 PAIR = ["i", "j", "correlation", "down", "right", "area"]
 LEAK = ["fold", "image", "trained", "area", "correlation", "files_apart"]
 
 
-def _registered(rows, above, search, progress):
+def _registered(rows, search, progress):
     "Register the pairs of a catalogue: a table of row numbers, correlation, shift and shared area."
     thumbs, colours = thumbnails(rows["path"].tolist(), rows["sha256"].tolist(), progress)
     classes = rows["label"].astype(str).to_numpy()
     pairs = all_pairs(classes) if search == "full" else neighbour_pairs(classes, thumbs, colours)
-    found = overlapping_pairs(Register(thumbs), pairs, above, len(rows), progress)
+    found = overlapping_pairs(Register(thumbs), pairs, KEPT, len(rows), progress)
     return pd.DataFrame(found, columns=PAIR).round(4)
 
 # %% ../nbs/03_scenes.ipynb #3d54813f
@@ -206,15 +206,15 @@ def scenes(
 ) -> pd.DataFrame:  # first, second, label, files_apart, down, right, area (shares of side and image), correlation
     "Find images that show parts of one field, shifted against each other; what was found is kept on disk."
     check_choice("search", search, ["full", "near"])
-    check_number("above", above, 0.3, 1)
+    check_number("above", above, KEPT, 1)
     rows = one_row_each(rows)
     if search == "full" and len(rows) > FULL:
         raise InputError(f"{len(rows):,} images: every pair is compared up to {FULL:,}; use search='near'")
-    about = rows["sha256"].tolist(), rows["label"].tolist(), above, search, VERSION
+    about = rows["sha256"].tolist(), rows["label"].tolist(), search, VERSION
     place = cache_folder() / "scenes" / f"{digest(*about)}.csv"
     if not place.exists():
-        write_rows(_registered(rows, above, search, progress), PAIR, place)
-    pairs = pd.read_csv(place)
+        write_rows(_registered(rows, search, progress), PAIR, place)
+    pairs = pd.read_csv(place).query("correlation >= @above").reset_index(drop=True)
     number = rows.groupby("label", observed=True).cumcount().to_numpy()
     one, other = (rows.loc[pairs[name]].reset_index(drop=True) for name in ("i", "j"))
     table = pd.DataFrame({"first": one["image"], "second": other["image"], "label": one["label"],
@@ -372,8 +372,9 @@ def plot_ladder(
             x = np.array([steps.index(step) for step in zip(part["unit"], part["embargo"])])
             x = x + (k - (len(tables) - 1) / 2) * 0.22 + 0.08 * control
             gaps = 100 * np.abs(part[["low", "high"]].to_numpy().T - part["accuracy"].to_numpy())
-            ax.errorbar(x, 100 * part["accuracy"], np.nan_to_num(gaps), fmt="s" if control else "o", capsize=3, linewidth=1,
-                        color=COLOURS[k % len(COLOURS)], markerfacecolor="white" if control else None,
+            ax.errorbar(x, 100 * part["accuracy"], np.nan_to_num(gaps), capsize=3, linewidth=1,
+                        fmt="s" if control else "o", color=COLOURS[k % len(COLOURS)],
+                        markerfacecolor="white" if control else None,
                         label=f"{name}, equal size, no distance" if control else name)
     for x, (unit, embargo) in enumerate(steps):
         rows = [t[(t["unit"] == unit) & (t["embargo"] == embargo)] for t in tables.values()]

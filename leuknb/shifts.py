@@ -206,10 +206,7 @@ def shift_summary(table: pd.DataFrame) -> Intervals:
     return Intervals(rows, columns=columns.split())
 
 # %% ../nbs/62_shifts.ipynb #8891c03b
-def plot_shifts(
-    table: pd.DataFrame,  # from `shift_table`
-    title: str = "The same cells under another microscope",
-):  # a matplotlib figure
+def plot_shifts(table: pd.DataFrame, title: str = "The same cells under another microscope"):  # a matplotlib figure
     "Heat maps of accuracy and Benign recall by corruption, model and severity; the last rows are mean and worst case."
     from matplotlib.figure import Figure
     values = ["accuracy", "benign"] if table["benign"].notna().any() else ["accuracy"]

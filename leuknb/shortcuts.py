@@ -217,11 +217,8 @@ def shortcut_table(
     return Intervals(table, columns=columns.split())
 
 # %% ../nbs/60_shortcuts.ipynb #37cea641
-def shortcut_verdicts(
-    table: pd.DataFrame,  # from `shortcut_table`
-    how: str = "",  # the split in words, such as "by group"
-) -> list[str]:
-    "Say what a table of shortcuts shows."
+def shortcut_verdicts(table: pd.DataFrame, how: str = "") -> list[str]:
+    "Say what a `shortcut_table` shows, under a split in words, such as `by group`."
     rows = table.set_index("name")
     shortcuts, models = rows[rows["kind"] == "shortcut"], rows[rows["kind"] == "model"]
     best = shortcuts["accuracy"].idxmax()
@@ -258,11 +255,8 @@ def model_verdict(rows: pd.DataFrame, model: str) -> str:
     return " ".join([*sentences, f"It is {where} (difference {interval}), {chance}."])
 
 # %% ../nbs/60_shortcuts.ipynb #ff4a1da7
-def plot_shortcuts(
-    table: pd.DataFrame,  # from `shortcut_table`
-    title: str = "What features without cells predict",
-):  # a matplotlib figure
-    "Draw the accuracy of each shortcut and model with its interval, and chance as a line."
+def plot_shortcuts(table: pd.DataFrame, title: str = "What features without cells predict"):  # a matplotlib figure
+    "Draw the accuracies of a `shortcut_table` with their intervals, and chance as a line."
     from matplotlib.figure import Figure
     rows = table[table["kind"] != "chance"].reset_index(drop=True)
     figure = Figure(figsize=(7, 1.3 + 0.3 * len(rows)), layout="constrained")

@@ -57,22 +57,15 @@ def one_vs_one(
     return (scores / 2 if n_classes == 2 else scores), winner
 
 # %% ../nbs/31_svm.ipynb #45532212
-def kernel_values(
-    base: np.ndarray,  # inner products, or squared distances, which are overwritten
-    gamma: float | None,  # None: inner products
-) -> np.ndarray:
-    "Turn inner products or squared distances into kernel values."
+def kernel_values(base: np.ndarray, gamma: float | None) -> np.ndarray:  # base: is overwritten
+    "Turn squared distances into kernel values; inner products, for which gamma is None, stay."
     return base if gamma is None else np.exp(np.multiply(base, -gamma, out=base), out=base)
 
 
 class ExactKernel:
     "One matrix of the training rows, from which the kernel values of every fold and every gamma follow."
 
-    def __init__(
-        self,
-        Z: np.ndarray,  # scaled features, shape (n_rows, n_features)
-        kernel: str,  # rbf or linear
-    ):
+    def __init__(self, Z: np.ndarray, kernel: str):  # scaled features, shape (n_rows, n_features); rbf or linear
         self.base = Z @ Z.T if kernel == "linear" else euclidean_distances(Z, squared=True)
 
     def part(self, gamma, rows, columns):
@@ -83,9 +76,7 @@ class ExactKernel:
         "Compute all kernel values, in place of the matrix."
         return kernel_values(self.base, gamma)
 
-    def machines(self, part, code, C):
-        "Fit the machines of all pairs: coefficients of rows, and intercepts."
-        return kernel_machines(part, code, C)
+    machines = staticmethod(kernel_machines)
 
     def expansion(self, coefficients, gamma):
         "Keep the support vectors: row numbers, and coefficients."
@@ -96,13 +87,7 @@ class ExactKernel:
 class ApproximateKernel:
     "Features whose inner products approximate the kernel; the same methods as `ExactKernel`."
 
-    def __init__(
-        self,
-        Z: np.ndarray,  # scaled features, shape (n_rows, n_features)
-        gammas,  # of rbf; `None` alone for a linear kernel, whose features are the rows themselves
-        landmarks: int,
-        seed: int,
-    ):
+    def __init__(self, Z: np.ndarray, gammas, landmarks: int, seed: int):  # gammas: None alone for a linear kernel
         landmarks = min(landmarks, len(Z))
         self.maps = {g: Nystroem(gamma=g, n_components=landmarks, random_state=seed) for g in gammas if g is not None}
         self.features = {g: m.fit_transform(Z) for g, m in self.maps.items()} or {None: Z}
@@ -163,8 +148,7 @@ class SVMHead(Head):
 
     def _prepare(self, Z, grid):
         "Compute the kernel of all rows; an approximation, with a warning, if it would not fit into the memory."
-        kernel = self.value("kernel")
-        need = 40 * len(Z) ** 2  # the matrix, and a copy of four fifths of it in each of five folds
+        kernel, need = self.value("kernel"), 40 * len(Z) ** 2  # the matrix, and four fifths of it in each of five folds
         if need <= self.memory:
             return ExactKernel(Z, kernel)
         approximation = f"Nystroem's approximation with {self.n_components} landmarks"
@@ -204,11 +188,8 @@ class SVMHead(Head):
     def _decide(self, Z):
         return one_vs_one(self._pairs(Z), len(self.classes_))
 
-    def pairwise_decisions(
-        self,
-        X,  # features, shape (n_rows, n_features)
-    ):  # shape (n_rows, n_pairs), in the order of combinations(classes_, 2), positive for the pair's first class
-        'Compute the decision of each pair: the `decision_function` of `SVC` with `decision_function_shape="ovo"`.'
+    def pairwise_decisions(self, X) -> np.ndarray:  # (n_rows, n_pairs), as combinations(classes_, 2)
+        'Compute the decision of each pair, as `SVC(decision_function_shape="ovo")`; above 0 for its first class.'
         return self._pairs(self._queries(X))
 
     def restore(self, X, path):

@@ -17,7 +17,6 @@ from leuknb.backbones import Backbone
 from leuknb.lib import extract
 from leuknb.lib.cache import FeatureStore, cache_folder, cache_info
 from leuknb.lib.errors import InputError
-from leuknb.networks import layer_names, random_network, resolve_layers
 
 
 @pytest.fixture(autouse=True)
@@ -44,17 +43,6 @@ def computed(monkeypatch):
 
 
 # Networks
-
-@pytest.mark.parametrize("layer", ["fc6", "pool1+conv2+pool2", "stats"])
-def test_order_of_relu_and_pooling_changes_nothing(layer, monkeypatch):
-    x = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
-    nodes = tuple(layer_names("alexnet")[one] for one in resolve_layers("alexnet", layer)[0])
-    moved = extract.FeatureNetwork(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32)
-    monkeypatch.setattr(extract, "_relu_later", lambda net: net)
-    plain = extract.FeatureNetwork(random_network("alexnet", nodes=nodes), nodes, "flat", torch.float32)
-    with torch.inference_mode():
-        assert torch.equal(moved(x), plain(x))
-
 
 def test_last_conv_is_the_last_convolution_stage():
     assert Backbone("alexnet", "random", **QUIET).module().last_conv is not None

@@ -284,7 +284,7 @@ def test_not_fitted(data):
 
 def test_too_little_memory_or_disk(data, monkeypatch):
     monkeypatch.setattr(batches, "free_memory", lambda device: 1e6)
-    with pytest.raises(InputError, match="take a smaller batch_size than 8"):
+    with pytest.raises(InputError, match="take a smaller batch .`batch_size`. than 8"):
         FineTuned("alexnet", **ALL).fit(*data)
     monkeypatch.undo()
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1))
@@ -296,7 +296,7 @@ def test_memory_that_ends_while_training(data, monkeypatch):
     def out(*args, **kwargs):
         raise torch.OutOfMemoryError("out of memory")
     monkeypatch.setattr(TrainingNet, "infer", out)
-    with pytest.raises(InputError, match="ran out of memory: take a smaller batch_size"):
+    with pytest.raises(InputError, match="ran out of memory: take a smaller batch"):
         FineTuned("alexnet", **HEAD).fit(*data)
 
 
@@ -334,7 +334,7 @@ def test_densenet_last_block(data):
 
 
 def test_weights_beyond_half_precision(data):
-    with pytest.raises(InputError, match="take a smaller lr than 1e"):
+    with pytest.raises(InputError, match="take a smaller `lr` than 1e"):
         FineTuned("alexnet", **HEAD | dict(epochs=1, validation=None, batch_size=64, schedule="constant", lr=1e30, clip=None)).fit(*data)
 
 

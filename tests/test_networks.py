@@ -158,7 +158,7 @@ def test_without_a_connection_the_message_helps(monkeypatch, tmp_path, error):
     with pytest.raises(InputError) as caught:
         Backbone("alexnet", **QUIET).fit()
     for part in ("could not be downloaded", "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-                 str(tmp_path / "torch" / "hub" / "checkpoints"), "--weights random"):
+                 str(tmp_path / "torch" / "hub" / "checkpoints"), "choose other `weights`: random"):
         assert part in str(caught.value)
 
 

@@ -33,7 +33,7 @@ def test_class_weights():
     (dict(epochs=0), "at least 1"),
     (dict(batch_size=1), "at least 2"),
     (dict(validation=0.9), "at most 0.5"),
-    (dict(lr=1e30, clip=None), "take a smaller lr"),
+    (dict(lr=1e30, clip=None), "take a smaller `lr`"),
     (dict(weights="nowhere.safetensors"), "no such file"),
     (dict(classes=["Benign", "Pro", "Pre"]), "no training image of class Pre"),
     (dict(classes=["Benign", "Early"]), "no training image of class Early"),
@@ -49,7 +49,7 @@ def test_class_weights():
     (dict(patience=-1), "patience=-1"),
     (dict(class_weight="bal"), "choose 'balanced'"),
     (dict(class_weight={"Nope": 3}), "class 'Nope' is not among Benign, Pro"),
-    (dict(class_weight={"Pro": -3}), "class_weight -3"),
+    (dict(class_weight={"Pro": -3}), "weights of the classes .`class_weight`. -3"),
 ])
 def test_bad_settings(data, change, message):
     with pytest.raises(InputError, match=message):

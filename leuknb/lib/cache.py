@@ -95,11 +95,10 @@ def cache_info() -> pd.DataFrame:  # a row for each store: its settings, how man
 
 def _read_about(path):
     "The settings of a store; none if they cannot be read."
-    try:
+    with suppress(OSError, ValueError):
         about = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        about = None
-    return about if isinstance(about, dict) else {}
+        return about if isinstance(about, dict) else {}
+    return {}
 
 
 def cache_clear(

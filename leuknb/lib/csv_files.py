@@ -20,7 +20,7 @@ from .datasets import VARIANTS, known_class, known_image
 from .errors import InputError, plural
 from .files import atomic, missing_reason
 from .folders import Findings, is_image, variant_in, walk, without_variants
-from .layouts import few, fold_of, is_unknown, normal, split_of
+from .layouts import abridged, fold_of, is_unknown, normal, split_of
 
 # %% ../../nbs/lib/csv_files.ipynb #0f831e1c
 def _read_csv(path):
@@ -98,7 +98,7 @@ def from_csv(
     findings: Findings,  # problems and warnings are added
     variants: tuple = (),  # read these alone; empty: all
     columns: dict | None = None,  # role (path, label, patient, split) -> name of the column, where it is no usual one
-) -> list[dict]:  # path, label, variant, patient, site, split, fold, inner, whole; image, where the table is this package's
+) -> list[dict]:  # path, label, variant, patient, site, split, fold, inner, whole; image, in a corrected table
     "List the images of a CSV; problems in variants that were not requested are ignored."
     (table, extra), finder = _read_csv(path), Finder(path.parent)
     table, found = _by_role(path, table, finder, columns or {}, findings)
@@ -118,7 +118,7 @@ def from_csv(
         else:
             kept.append(row)
     if missing:
-        findings.problems.append((path, f"no such file in {plural(len(missing), 'row')} ({few(missing)}); looked in "
+        findings.problems.append((path, f"no such file in {plural(len(missing), 'row')} ({abridged(missing)}); looked in "
                                   f"{' and '.join(finder.homes)}"))
     return _with_inner_paths(kept, path.parent)
 
@@ -128,7 +128,7 @@ FIELDS = ("path", "label", "patient", "site", "split", "fold", "variant")
 
 def _by_role(path, table, finder, stated, findings):
     "The table with a column for each of `FIELDS`, and the columns that were used; what was not read is reported."
-    found = find_columns(path, table, stated, lambda text: text and os.path.isfile(finder.find(text)))
+    found = find_columns(path, table, stated, lambda text: bool(text) and os.path.isfile(finder.find(text)))
     hot = one_hot(path, table, list(found.values())) if "label" not in found and "path" in found else None
     _check_columns(path, [*found, *(["label"] if hot else [])], ["path", "label"],
                    f" Columns: {', '.join(table) or 'none'}; name others with `path_column` and `label_column`")
@@ -146,22 +146,22 @@ def _by_role(path, table, finder, stated, findings):
     rows["fold"] = [fold_of(text) or text for text in rows["fold"].mask(rows["fold"].map(is_unknown), "")]
     return rows, found
 
-
+# %% ../../nbs/lib/csv_files.ipynb #ff9c2755
 def _report_changes(path, rows, before, findings):
     "Say how many labels of a corrected table differ from those before."
     images = rows.assign(before=before).drop_duplicates("image")
     changed = images[images["label"] != images["before"]]
     kinds = (changed["before"] + " -> " + changed["label"]).value_counts()
-    listed = ", ".join(f"{kind}: {n}" for kind, n in kinds.items())
-    findings.warnings.append((path, f"{len(changed)} of {plural(len(images), 'label')} changed" + (f" ({listed})" if listed else "")))
+    listed = f" ({', '.join(f'{kind}: {n}' for kind, n in kinds.items())})" if len(kinds) else ""
+    findings.warnings.append((path, f"{len(changed)} of {plural(len(images), 'label')} changed{listed}"))
 
 
 def _sets(path, texts, column):
     "train, valid or test for each row; `InputError` for any other word."
     sets = [split_of(text) or "" for text in texts]
     if wrong := sorted({text for text, name in zip(texts, sets) if not name and not is_unknown(text)}):
-        raise InputError(f"{path}: the column {column} holds {few(wrong)}, which is no training, validation or test set; "
-                         "correct these rows, or name another column with `split_column`")
+        raise InputError(f"{path}: the column {column} holds {abridged(wrong)}, which is no training, validation or test "
+                         "set; correct these rows, or name another column with `split_column`")
     return sets
 
 # %% ../../nbs/lib/csv_files.ipynb #b1e8bc76
@@ -176,13 +176,13 @@ def known_patients(
         names = names.str.removesuffix(".0")  # numbers of a spreadsheet
     spelled = names.groupby(names.str.casefold()).transform("first")
     if several := sorted(set(names[names != spelled])):
-        findings.warnings.append((path, f"patients that differ by capital letters alone are one: {few(several)}"))
+        findings.warnings.append((path, f"patients that differ by capital letters alone are one: {abridged(several)}"))
     counts = spelled[spelled != ""].value_counts()
     numbers = sorted(int(name) for name in counts.index if name.isdecimal())
     for name in [name for name in counts.index if name.strip("0") in ("", "-1")]:
         if numbers != list(range(len(counts))) or counts[name] > 3 * counts.median():
-            findings.warnings.append((path, f"patient {name} has {plural(counts[name], 'row')} and is read as one patient; "
-                                      "leave the field empty where the patient is unknown"))
+            findings.warnings.append((path, f"patient {name} has {plural(counts[name], 'row')} and is read as one "
+                                      "patient; leave the field empty where the patient is unknown"))
     return spelled
 
 

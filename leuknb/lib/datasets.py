@@ -46,11 +46,10 @@ def known_class(
 KNOWN = json.loads((files("leuknb") / "assets" / "datasets.json").read_text(encoding="utf-8"))
 
 
-def known_sets() -> pd.DataFrame:  # name, images, patients, size, licence, classes, patient, faults, where; "" for unknown
+def known_sets() -> pd.DataFrame:  # name, images, patients, ...; "" for unknown
     "List the data sets that are recognised, the public set first."
-    ours = {"name": DATASET["name"], "where": DATASET["url"], "images": DATASET["images"], "patients": DATASET["patients"],
-            "size": f"{DATASET['unpacked_bytes'] / 1e6:.0f} MB", "licence": DATASET["licence"], "classes": ", ".join(CLASSES),
-            "patient": "not published", "faults": DATASET["faults"]}
+    ours = DATASET | {"where": DATASET["url"], "size": f"{DATASET['unpacked_bytes'] / 1e6:.0f} MB",
+                      "classes": ", ".join(CLASSES), "patient": "not published"}
     columns = ["name", "images", "patients", "size", "licence", "classes", "patient", "faults", "where"]
     table = pd.DataFrame([ours, *KNOWN])[columns]
     numbers = table[["images", "patients"]].map(lambda n: "" if pd.isna(n) else f"{n:,.0f}")

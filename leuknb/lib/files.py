@@ -18,35 +18,35 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
 
+from .depth import deep_values, is_deep, least_bits, opened, span_of
 from .errors import InputError
+from .progress import tqdm
 
 # %% ../../nbs/lib/files.ipynb #3e941128
-def _to_bytes(image, white_is_zero=False):
-    "Grey values of 16 or 32 bits as bytes; `ValueError` where their range cannot be determined."
-    values = np.asarray(image, dtype=np.float64)
+def _to_bytes(values, span, info, white_is_zero=False):
+    "Values of more than 8 bits as bytes; `ValueError` where they do not fit."
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
         raise ValueError("its numbers are not finite, negative, or above 65,535; save it with 8 or 16 bits")
-    if image.mode == "F" and values.max() <= 1:
-        full = 1
-    else:
-        full = 255 if image.mode in ("F", "I") and values.max() <= 255 else 65535
-    values = full - values if white_is_zero else values
-    if isinstance(hidden := image.info.get("transparency"), int):
-        values[values == hidden] = full  # as on white paper
-    return (values * (255 / full)).round().astype(np.uint8)
+    low, high = span
+    if values.max() > high:
+        raise ValueError(f"its largest value, {values.max():g}, is above {high:g}; choose more `bits`")
+    values = low + high - values if white_is_zero else values
+    if isinstance(hidden := info.get("transparency"), int):
+        values[values == hidden] = high  # as on white paper
+    return ((values - low).clip(0) * (255 / (high - low))).round().astype(np.uint8)
 
 
 def to_rgb(
     image: Image.Image,  # any mode
 ) -> Image.Image:  # upright, 8-bit RGB
     "Convert an image to what the eye would see."
-    white_is_zero = getattr(image, "tag_v2", {}).get(262) == 0
     with suppress(Exception):  # where the orientation tag cannot be read, the image stays as it is
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_to_bytes(image, white_is_zero))
+        values = np.asarray(image, dtype=np.float64)
+        top = 2 ** least_bits(values.max(), image.mode == "F") - 1
+        image = Image.fromarray(_to_bytes(values, (0, top), image.info, getattr(image, "tag_v2", {}).get(262) == 0))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
@@ -60,8 +60,10 @@ def read_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with opened(path) as image:
                 _check_planes(getattr(image, "tag_v2", {}))
+                if is_deep(image):
+                    return to_rgb(_eight_bits(path, image))
                 image.load()
                 return to_rgb(image)
     except FileNotFoundError:
@@ -77,6 +79,19 @@ def _check_planes(tags):
     if tags.get(284) == 2 and max(tags.get(258, (8,))) > 8:
         raise ValueError("more than 8 bits, stored plane by plane; save it with 8 bits, "
                          "or with the colours of each pixel together")
+
+
+def _eight_bits(path, image):
+    "An image of more than 8 bits as one of 8, upright; colours that are opaque stay so."
+    values = deep_values(path, image)
+    mode = {2: "LA", 3: "RGB", 4: image.mode}[values.shape[2]] if values.ndim == 3 else "L"
+    colours = values[..., :-1] if mode in ("RGBA", "LA") else values
+    low, high = span = span_of(path, image, colours)
+    pixels = _to_bytes(colours, span, image.info, getattr(image, "tag_v2", {}).get(262) == 0)
+    if mode in ("RGBA", "LA"):
+        alpha = values[..., -1] / (high if values[..., -1].max() <= high else 65535)
+        pixels = np.dstack([pixels, (255 * alpha).round().astype(np.uint8)])
+    return Image.frombytes(mode, values.shape[1::-1], pixels.tobytes())
 
 # %% ../../nbs/lib/files.ipynb #5c86f33a
 @contextmanager
@@ -124,10 +139,24 @@ def write_json(
 def check_free_folder(
     path: str | Path,
 ):
-    "Raise `InputError` unless a folder is new or empty; long work asks before it starts."
+    "Raise `InputError` unless a folder is new or empty, and can be written; long work asks before it starts."
     resolved = Path(path).resolve()
     if resolved.exists() and (not resolved.is_dir() or any(resolved.iterdir())):
         raise InputError(f"{path}: already holds something; name a new or empty folder")
+    check_writable(path)
+
+
+def check_writable(
+    path: str | Path,  # of a file or folder that need not exist
+):
+    "Raise `InputError` unless something can be written there."
+    place = Path(path).resolve()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".leuknb-", dir=place if place.is_dir() else place.parent))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()}); name another place") from None
 
 # %% ../../nbs/lib/files.ipynb #05e34d0c
 @contextmanager

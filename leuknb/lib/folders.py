@@ -20,7 +20,7 @@ from PIL import Image
 from .datasets import CLASSES, VARIANTS, known_class, known_image
 from .errors import InputError, plural
 from .files import missing_reason
-from .layouts import facts_of, few, natural, normal, read_layout, unrepeated
+from .layouts import abridged, facts_of, natural, normal, read_layout, unrepeated
 
 # %% ../../nbs/lib/folders.ipynb #117e0a44
 @dataclass
@@ -125,8 +125,8 @@ def check_spellings(
         for (place, some), (other, others) in combinations(there.items(), 2):
             for one, another in product(sorted(some - others), sorted(others - some)):
                 if _one_letter(one, another):
-                    raise InputError(f"{root}: class {one} is in {place} alone, and class {another} in {other} alone; if they are one "
-                                     "class, give them one name")
+                    raise InputError(f"{root}: class {one} is in {place} alone, and class {another} in {other} alone; "
+                                     "if they are one class, give them one name")
 
 
 def _one_letter(one, other):
@@ -134,7 +134,8 @@ def _one_letter(one, other):
     plain = [re.sub(r"[\W_]", "", name).casefold() for name in (one, other)]
     digits = [re.sub(r"\D", "", name) for name in plain]
     same = sum(block.size for block in SequenceMatcher(None, *plain, autojunk=False).get_matching_blocks())
-    return digits[0] == digits[1] and (plain[0] == plain[1] or min(map(len, plain)) > 3 and same >= max(map(len, plain)) - 1)
+    near = min(map(len, plain)) > 3 and same >= max(map(len, plain)) - 1
+    return digits[0] == digits[1] and (plain[0] == plain[1] or near)
 
 # %% ../../nbs/lib/folders.ipynb #f280ac3a
 def from_folder(
@@ -151,14 +152,15 @@ def from_folder(
     name = os.path.basename(os.path.abspath(root)).lower()
     default = name if name in VARIANTS and not found else "original"
     variant = lambda path: next((p[-1].lower() for p in starts(inside(path))[::-1] if p in found), default)
-    requested = lambda path: not variants or not found or variant(path) in variants or not found & set(starts(inside(path)))
+    requested = lambda path: not (variants and found & set(starts(inside(path)))) or variant(path) in variants
     beside = [path for path in paths if outside & set(starts(inside(path)[:-1]))]
     rows = [_row(path, inside(path)[:-1], variant(path), found) for path in paths if path not in set(beside)]
     _report_outside(root, beside, found, findings)
     read_roles(root, rows, layout, findings)
     findings.problems += [(path, reason) for path, reason in problems if requested(path)]
-    _report_empty(root, [path for path in visited if requested(path)], paths, rows, [path for path, _ in problems], findings)
-    _report_loose(root, [row["path"] for row in rows if not row["label"] and requested(row["path"])], found, findings)
+    visited, unlisted = [path for path in visited if requested(path)], [path for path, _ in problems]
+    _report_empty(root, visited, paths, rows, unlisted, findings)
+    _report_loose([row["path"] for row in rows if not row["label"] and requested(row["path"])], found, findings)
     return [row if requested(row["path"]) else dict(variant=row["variant"]) for row in rows if row["label"]]
 
 
@@ -176,9 +178,10 @@ def read_roles(
 ):
     "Find out what folders mean; `InputError` if that is not clear."
     known = [known_image(row["path"].name) for row in rows]
-    by_name = layout is None and bool(rows) and all("label" in k for k in known) and len({row["names"] for row in rows}) == 1
+    folders = [row["names"] for row in rows]
+    by_name = layout is None and all("label" in k for k in known) and len(set(folders)) == 1
     try:
-        roles = [["-"] * len(row["names"]) for row in rows] if by_name else read_layout([row["names"] for row in rows], layout)
+        roles = [["-"] * len(names) for names in folders] if by_name else read_layout(folders, layout)
         for row, found in zip(rows, roles):
             row |= facts_of(row["names"], found)
     except InputError as error:
@@ -197,8 +200,8 @@ def _compare_names(root, rows, known, findings):
         of_label = [(row["path"], k["label"]) for row, k in zip(rows, known) if row["label"] == label and "label" in k]
         counts = Counter(name for _, name in of_label).most_common()
         if len(counts) > 1 and 10 * counts[0][1] < 9 * len(of_label):
-            raise InputError(f"{root}: the files in {label} are of several classes by their names ({few(sorted(dict(counts)))}), "
-                             "so the folders are no classes; name one of the folders")
+            raise InputError(f"{root}: the files in {label} are of several classes by their names "
+                             f"({abridged(sorted(dict(counts)))}), so the folders are no classes; name one of the folders")
         findings.warnings += [(path, f"is {name} by its name, but lies in {label}")
                               for path, name in of_label if name != counts[0][0]]
 
@@ -225,7 +228,7 @@ def _report_outside(root, paths, found, findings):
         findings.warnings.append((root / name, f"{plural(n, 'image')} outside {places}; left out"))
 
 
-def _report_loose(root, paths, found, findings):
+def _report_loose(paths, found, findings):
     "Report what lies in no class folder: broken links are problems, images are only left out."
     broken = [path for path in paths if not os.path.exists(path)]
     findings.problems += [(path, missing_reason(path)) for path in broken]
@@ -234,7 +237,8 @@ def _report_loose(root, paths, found, findings):
     for path in paths:
         if path not in broken and folders[path.parent] <= 3:
             findings.warnings.append((path, f"lies outside {places}; left out"))
-    findings.warnings += [(folder, f"{plural(n, 'image')} outside {places}; left out") for folder, n in folders.items() if n > 3]
+    findings.warnings += [(folder, f"{plural(n, 'image')} outside {places}; left out")
+                          for folder, n in folders.items() if n > 3]
 
 
 def _report_empty(root, visited, paths, rows, unlisted, findings):

@@ -84,11 +84,8 @@ def facts_of(patient: Patient) -> list[float]:
     return [float(getattr(part, name)) for part, names in parts for name in names]
 
 # %% ../../nbs/lib/laboratories.ipynb #77050246
-def draw_laboratory(
-    seed: int,
-    index: int,  # number of the laboratory
-):  # images with the map as fourth channel, uint8 (PATIENTS, FIELDS, SIZE, SIZE, 4); facts, float32 (PATIENTS, 17)
-    "Draw all fields of all patients of one laboratory."
+def draw_laboratory(seed: int, index: int):  # uint8 (PATIENTS, FIELDS, SIZE, SIZE, 4), float32 (PATIENTS, 17)
+    "Draw all fields of all patients of one laboratory: images with the map as fourth channel, and facts."
     rng = np.random.default_rng([seed, index, 5])
     stain, camera = any_laboratory(rng)
     red = any_red(rng)

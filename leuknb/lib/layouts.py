@@ -58,15 +58,15 @@ def split_of(
     found = [split for split, known in NAMES["split"].items() if words & set(known)]
     return found[0] if len(found) == 1 else "train" if found == ["train", "valid"] else None
 
-
+# %% ../../nbs/lib/layouts.ipynb #be92e448
 def fold_of(
     name: str,
 ) -> str | None:  # its number or letter
     "Recognise a fold of a cross-validation by its name."
     words = words_of(name)
     numbers = [str(int(w)) if w.isdecimal() else w for w in words if w.isdecimal() or len(w) == 1 and w != "k"]
-    others = set(words) - NAMES["fold"] - {"k", "of", *numbers}
-    return numbers[0] if numbers and NAMES["fold"] & set(words) and not any(w for w in others if not w.isdecimal()) else None
+    others = [w for w in set(words) - NAMES["fold"] - {"k", "of", *numbers} if not w.isdecimal()]
+    return numbers[0] if numbers and NAMES["fold"] & set(words) and not others else None
 
 
 def is_unknown(
@@ -190,10 +190,10 @@ def _check_mixed(paths, spots):
     for kind in ("split", "fold", "patient"):
         some = sorted(name for name in names if kind_of(name) == kind)
         if len(some) > 1 and (others := sorted(names - set(some))):
-            raise InputError(f"beside the {PLURAL[kind]} {few(some)} there {'is' if len(others) == 1 else 'are'} {few(others)}, "
-                             "whose meaning cannot be seen; rename or remove it, or choose `layout`")
+            raise InputError(f"the meaning of {abridged(others)}, beside the {PLURAL[kind]} {abridged(some)}, cannot be seen; "
+                             "rename or remove it, or choose `layout`")
 
-
+# %% ../../nbs/lib/layouts.ipynb #fcb85815
 class Unclear(Exception):
     "More than one reading of the folders is possible: roles of the open levels, for each."
 
@@ -220,7 +220,7 @@ def _numbered(levels):
             return ["class", role] if other else [role, "class"]
     raise Unclear(_readings(levels, names, at, words))
 
-
+# %% ../../nbs/lib/layouts.ipynb #a7d9b962
 def _role_of_numbers(labels, numbers, outer):
     "What numbers beside the classes are: patients; None if they may as well be folds."
     pairs = {(number, label) for number, label in zip(numbers, labels) if number and label}
@@ -290,7 +290,7 @@ def names_with(paths, rows, role):
     return sorted(found, key=natural)
 
 
-def few(names, most=4):
+def abridged(names, most=4):
     "A list of names, cut short."
     return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")
 
@@ -305,10 +305,10 @@ def _question(paths, rows, readings):
             for place, role in zip(places, roles):
                 row[place] = role
         layout = "/".join(model[rows.index(deepest)])
-        meaning = "; ".join(f"{PLURAL[r]} {few(names_with(paths, model, r))}" for r in roles if r != "-")
+        meaning = "; ".join(f"{PLURAL[r]} {abridged(names_with(paths, model, r))}" for r in roles if r != "-")
         lines.append(f"  {_without_outer(paths, layout)}: {meaning}")
     listed = "\n".join(dict.fromkeys(lines))
-    return f"the folders can be read in several ways; choose one with `layout`, or name a folder further inside:\n{listed}"
+    return f"the folders can be read in several ways; choose `layout`, or name a folder further inside:\n{listed}"
 
 
 def _without_outer(paths, layout):
@@ -317,26 +317,27 @@ def _without_outer(paths, layout):
         paths, layout = [path[1:] for path in paths], layout[2:]
     return layout
 
-
+# %% ../../nbs/lib/layouts.ipynb #1ab0a7df
 def _check_reading(paths, rows):
     "Refuse a reading that its own result contradicts."
     if not any("class" in row for row in rows):
-        held = "; ".join(f"{PLURAL[r]} {few(names_with(paths, rows, r))}" for r in PLURAL if names_with(paths, rows, r))
+        held = {PLURAL[role]: names_with(paths, rows, role) for role in PLURAL if names_with(paths, rows, role)}
         if held:
-            raise InputError(f"no class folders, only {held}; put the images into a folder for each class, list them in a CSV "
-                             "with the columns path,label, or, if these are the classes, choose `layout` class")
+            shown = "; ".join(f"{what} {abridged(names)}" for what, names in held.items())
+            raise InputError(f"no class folders, only {shown}; put the images into a folder for each class, list them in a "
+                             "CSV with the columns path,label, or, if these are the classes, choose `layout` class")
     for role in ("split", "fold", "patient", "site"):
         both = {(p[row.index(role)], p[row.index("class")].casefold()) for p, row in zip(paths, rows)
                 if role in row and "class" in row}
         classes = Counter(label for _, label in both)
         if len({name for name, _ in both}) > 1 and len(classes) > 1 and max(classes.values()) == 1:
-            raise InputError(f"no class is in two {PLURAL[role]} ({few(sorted(f'{a}: {b}' for a, b in both))}); "
+            raise InputError(f"no class is in two {PLURAL[role]} ({abridged(sorted(f'{a}: {b}' for a, b in both))}); "
                              "name the levels of folders with `layout`, such as class/patient or split/class")
     if any({"fold", "split"} <= set(row) and row.index("fold") < row.index("split") for row in rows):
-        raise InputError("each fold has training and test folders of its own, so that images lie in several folders; name the "
-                         "folder of one fold, or list each image once in a CSV with the columns path,label,fold")
+        raise InputError("each fold has training and test folders of its own, so that images lie in several folders; name "
+                         "the folder of one fold, or list each image once in a CSV with the columns path,label,fold")
 
-# %% ../../nbs/lib/layouts.ipynb #1ab0a7df
+# %% ../../nbs/lib/layouts.ipynb #1309c99b
 def facts_of(
     names: tuple,  # of the folders of one image
     roles: list[str],
@@ -344,7 +345,7 @@ def facts_of(
     "What the folders of an image say of it; `InputError` for a name that is no training or test set."
     found = {role: normal(name) for name, role in zip(names, roles) if role != "-"}
     if "split" in found and not split_of(found["split"]):
-        raise InputError(f"the folder {found['split']} is named neither after a training, a validation nor a test set; rename it")
+        raise InputError(f"the folder {found['split']} is named after no training, validation or test set; rename it")
     return {"label": found.get("class", ""), "patient": found.get("patient", ""), "site": found.get("site", ""),
             "split": split_of(found["split"]) if "split" in found else "",
             "fold": (fold_of(found["fold"]) or found["fold"]) if "fold" in found else ""}

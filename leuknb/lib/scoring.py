@@ -77,11 +77,8 @@ def score_models(
     return {name: pd.Series((own == true).astype(float), index=held["image"]) for name, own in pred.items()}
 
 # %% ../../nbs/lib/scoring.ipynb #b7825d8b
-def predict_all(
-    models: dict,  # name -> fitted estimator over image paths
-    paths,  # (n,) image paths
-) -> dict[str, np.ndarray]:  # name -> (n,) predicted classes
-    "Predict with every model; features that several models share are computed once."
+def predict_all(models: dict, paths) -> dict[str, np.ndarray]:  # name -> (n,) predicted classes
+    "Predict with every fitted estimator over image paths; features that several models share are computed once."
     features, pred = {}, {}
     for name, model in models.items():
         *steps, (_, last) = getattr(model, "steps", [("", model)])

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/lib/stored.ipynb #46add920
 import hashlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -18,11 +19,7 @@ from .files import atomic, digest, read_image
 from .tables import jpeg, whole_percent
 
 # %% ../../nbs/lib/stored.ipynb #d9f58666
-def moved_file(
-    recorded: Path,  # where it was
-    root: Path,  # the folder to look in
-    sha256: str,  # of its content; empty: not recorded
-) -> Path | None:
+def moved_file(recorded: Path, root: Path, sha256: str) -> Path | None:  # sha256: of its content, or empty
     "Find a file under another folder by the last three, two or one parts of its path."
     for count in (3, 2, 1):
         path = root.joinpath(*recorded.parts[-count:])
@@ -34,12 +31,7 @@ def moved_file(
 class RunImages:
     "The images of a run, where they are now, with thumbnails that are made once."
 
-    def __init__(
-        self,
-        run,  # path, catalogue
-        images: str | Path | None = None,  # where the image folder has moved to
-        size: int = 256,  # longer side of a thumbnail, pixels
-    ):
+    def __init__(self, run, images: str | Path | None = None, size: int = 256):  # of a thumbnail
         self.root, self.size, self.folder = images and Path(images), size, Path(run.path) / "thumbnails"
         columns = run.catalogue[["image", "variant", "path", "sha256"]].astype(str)
         self.rows = {(i, v): (p, s) for i, v, p, s in columns.itertuples(index=False)}
@@ -71,27 +63,18 @@ class RunImages:
         return self._thumbnails[key]
 
 # %% ../../nbs/lib/stored.ipynb #cdcfb0d6
-def kept(
-    path: Path,
-    make,  # () -> bytes
-) -> bytes:
+def kept(path: Path, make) -> bytes:  # make: () -> bytes
     "Read a file, or make its content and keep it; a folder that cannot be written is no error."
     if path.is_file():
         return path.read_bytes()
     content = make()
     if content:
-        try:
-            with atomic(path) as temporary:
-                temporary.write_bytes(content)
-        except OSError:
-            pass  # the caller keeps the content in memory
+        with suppress(OSError), atomic(path) as temporary:  # the caller keeps the content in memory
+            temporary.write_bytes(content)
     return content
 
 
-def located(
-    images: RunImages,
-    catalogue: pd.DataFrame,
-) -> pd.DataFrame:
+def located(images: RunImages, catalogue: pd.DataFrame) -> pd.DataFrame:
     "Replace the paths of a catalogue by those where the images are now."
     names = zip(catalogue["image"], catalogue["variant"], catalogue["path"])
     return catalogue.assign(path=[str(images.path(i, str(v)) or p) for i, v, p in names])
@@ -103,10 +86,7 @@ class RunModels:
     def __init__(self, run):
         self.run, self._loaded = run, {}
 
-    def pipeline(
-        self,
-        model: tuple,  # backbone, head, variant
-    ):
+    def pipeline(self, model: tuple):  # backbone, head, variant
         "Load a stored model; `InputError` if it or its weights are missing."
         if model not in self._loaded:
             from leuknb.lib.models import pipeline  # scikit-learn and torch, which a gallery does not need
@@ -130,13 +110,7 @@ class RunModels:
 NOVEL = 0.99  # novelty score above which an image is reported as out-of-distribution
 
 
-def stored_difference(
-    models: RunModels,
-    model: tuple,  # backbone, head, variant
-    image: str,
-    path: Path | None,
-    fold: int,  # of the model whose prediction is shown
-) -> str:
+def stored_difference(models: RunModels, model: tuple, image: str, path: Path | None, fold: int) -> str:
     "Say how the stored model differs from the one whose prediction is shown; empty if it is the same model."
     if image not in models.trained:
         return ""
@@ -145,11 +119,7 @@ def stored_difference(
             f"fold 0 is stored and explained here, and this image was in its training set{prediction}.")
 
 
-def novelty_warning(
-    models: RunModels,
-    model: tuple,  # backbone, head, variant
-    path: Path,
-) -> str:
+def novelty_warning(models: RunModels, model: tuple, path: Path) -> str:
     "Say why an image is out-of-distribution for a model; empty if it is not, or if the model has no features."
     if model[1] == "fine-tuned":
         return ""
@@ -197,11 +167,7 @@ class RunFeatures:
         return self.models.backbone(backbone, variant).transform([str(path)])[0]
 
 # %% ../../nbs/lib/stored.ipynb #3b95b5c0
-def feature_head(
-    run,
-    backbone: str,
-    variant: str,
-) -> str:
+def feature_head(run, backbone: str, variant: str) -> str:
     "Name the head whose features are compared; `InputError` if all models are fine-tuned."
     from leuknb.lib.models import stored_models
     heads = stored_models(run).query("backbone == @backbone and variant == @variant")["head"].tolist()
@@ -211,13 +177,8 @@ def feature_head(
     return heads[0] if heads else ""
 
 
-def available_features(
-    features: RunFeatures,
-    images: list,
-    backbone: str,
-    variant: str,
-) -> tuple[list, np.ndarray, str]:  # images, (n, d), what is missing
-    "Return features of all images, or of the training images alone if the others' cannot be computed."
+def available_features(features: RunFeatures, images: list, backbone: str, variant: str):
+    "Return images, features (n, d) and what is missing: of all, or of training images if no others can be had."
     try:
         available, matrix = features.of(images, backbone, variant)
         missing = len(images) - len(available)

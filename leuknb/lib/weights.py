@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import zipfile
+from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 
@@ -36,33 +37,25 @@ def _read_pth(path):
         raise InputError(f"{path}: damaged, or not a weight file; remove it and get it again") from None
     while isinstance(state, dict) and (inner := next((k for k in ("state_dict", "model") if k in state), None)):
         state = state[inner]
-    if not isinstance(state, dict) or not all(map(_is_dense, state.values())):
+    dense = lambda v: isinstance(v, torch.Tensor) and v.layout == torch.strided and not v.is_complex()
+    if not isinstance(state, dict) or not all(map(dense, state.values())):
         raise InputError(f"{path}: contains no state dict; save model.state_dict()")
-    return {_present_name(str(key)): value for key, value in state.items()}
-
-
-def _is_dense(value):
-    "Whether a value is a dense tensor of real numbers."
-    return isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_complex()
-
-
-def _present_name(key):
-    "A weight's name without a wrapper's prefix, and as torchvision's DenseNets have it now."
-    return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key.removeprefix("module."))
+    old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")  # as torchvision's DenseNets had it
+    return {old.sub(r"\1\2", str(key).removeprefix("module.")): value for key, value in state.items()}
 
 # %% ../../nbs/lib/weights.ipynb #7a5a7e3b
-def _is_number(value, low, high):
-    "Whether a value is a number within a range."
-    return isinstance(value, Real) and not isinstance(value, bool) and low <= value <= high
+def _are_numbers(values, low, high):
+    "Whether all values are numbers within a range."
+    return all(isinstance(v, Real) and not isinstance(v, bool) and low <= v <= high for v in values)
 
 
 def _is_colour(value, low):
     "Whether a value is a list of three numbers, none below the lowest."
-    return isinstance(value, list) and len(value) == 3 and all(_is_number(v, low, 1e6) for v in value)
+    return isinstance(value, list) and len(value) == 3 and _are_numbers(value, low, 1e6)
 
 
 _HEADER = {  # key -> whether a value is possible
-    "size": lambda v: _is_number(v, 32, 2048),
+    "size": lambda v: _are_numbers([v], 32, 2048),
     "mean": lambda v: _is_colour(v, -1e6), "std": lambda v: _is_colour(v, 1e-6),
     "crop": lambda v: isinstance(v, bool), "layer": lambda v: isinstance(v, str), "pool": lambda v: isinstance(v, str),
     "preprocess": lambda v: isinstance(v, (str, list))}
@@ -70,10 +63,9 @@ _HEADER = {  # key -> whether a value is possible
 
 def _parsed(text):
     "The value of a header's text: JSON where it is JSON, else the text."
-    try:
+    with suppress(ValueError):
         return json.loads(text)
-    except ValueError:
-        return text
+    return text
 
 
 def _read_header(path):
@@ -91,20 +83,15 @@ def _read_header(path):
     return header, shapes
 
 # %% ../../nbs/lib/weights.ipynb #9aee89c4
-def _as_float(tensor, scale=None):
-    "A stored tensor in float32, rescaled if it was stored as integers; counters stay."
-    if scale is not None:
-        return tensor.float() * scale.float().view(-1, *[1] * (tensor.ndim - 1))
-    return tensor.float() if tensor.is_floating_point() else tensor
-
-
 def _read_tensors(path, names, shapes):
-    "Tensors of a safetensors file, in float32."
+    "Tensors of a safetensors file; those stored as integers with a scale are rescaled."
     state = {}
     with safe_open(path, "pt") as file:
         for name in names:
-            scaled = shapes.get(f"{name}.scale") == shapes[name][:1]
-            state[name] = _as_float(file.get_tensor(name), file.get_tensor(f"{name}.scale") if scaled else None)
+            state[name] = file.get_tensor(name)
+            if shapes.get(f"{name}.scale") == shapes[name][:1]:
+                scale = file.get_tensor(f"{name}.scale").float()
+                state[name] = state[name].float() * scale.view(-1, *[1] * (state[name].ndim - 1))
     return state
 
 # %% ../../nbs/lib/weights.ipynb #0b251b4d
@@ -121,10 +108,8 @@ class WeightFile:
 
     def read(self, names) -> dict:  # name -> tensor
         "Read tensors as float32; `InputError` if one is not finite, or stored as integers without a scale."
-        if self._state is None:
-            state = _read_tensors(self.path, names, self.shapes)
-        else:
-            state = {name: _as_float(self._state[name]) for name in names}
+        state = _read_tensors(self.path, names, self.shapes) if self._state is None else self._state
+        state = {name: state[name].float() if state[name].is_floating_point() else state[name] for name in names}
         for name, value in state.items():
             if not (value.isfinite().all() if value.is_floating_point() else not name.endswith(("weight", "bias"))):
                 raise InputError(f"{self.path}: {name} is not finite, or stored as integers without a scale; "
@@ -152,11 +137,7 @@ def save_weights(
     write_weights(path, tensors, metadata or {})
 
 # %% ../../nbs/lib/weights.ipynb #4d8b9bac
-def write_weights(
-    path: str | Path,  # .safetensors
-    tensors: dict,  # name -> tensor
-    header: dict,  # anything that JSON holds
-):
+def write_weights(path: str | Path, tensors: dict, header: dict):  # header: anything that JSON holds
     "Write tensors as they are; the same content gives the same bytes."
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in header.items()}
     with atomic(path) as temporary:
@@ -176,9 +157,7 @@ def _sort_header(path):
             file.write(text.ljust(size))
 
 # %% ../../nbs/lib/weights.ipynb #229bd17e
-def weights_digest(
-    state: dict,  # names -> tensors on the CPU
-) -> str:
+def weights_digest(state: dict) -> str:
     "SHA-256 of names, types, shapes and values, 16 hexadecimal digits."
     total = hashlib.sha256()
     for key, value in sorted(state.items()):

@@ -1,0 +1,84 @@
+"""Measure by simulation how often clustered intervals hold the true accuracy.
+
+    python tools/bench_intervals.py [--sets 2000]
+
+10, 20, 40 and 90 clusters, design effects of 2 to 12, accuracies of 90, 95 and 98 %; the accuracies of clusters follow a beta distribution, or a
+normal one of their logits. Writes leuknb/assets/measured/intervals-coverage.csv: `printed` is the share of sets with an interval (instead of "too few
+clusters"), `coverage` the share of these that hold the true accuracy, `wrong` the share of all sets whose printed interval does not, `all` the coverage if every
+interval were printed, `wilson` that of Wilson's interval for independent images.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit
+from scipy.stats import norm
+
+from leuknb.lib.clusters import CARRYING, LEAST, interval_of_counts
+from leuknb.metrics import wilson
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = {10: 80, 20: 40, 40: 40, 90: 36}  # clusters -> mean images in a cluster
+
+
+def drawn(kind, clusters, accuracy, effect, sets, seed=0):
+    "Correct and all images of each cluster, (sets, clusters) each, with the design effect that was asked for."
+    rng, size = np.random.default_rng([seed, clusters, round(1000 * accuracy), effect]), SIZES[clusters]
+    total = rng.integers(size // 2, size * 3 // 2 + 1, (sets, clusters))
+    rho = (effect - 1) / ((total**2).sum() / total.sum() - 1)
+    if kind == "beta":
+        own = rng.beta(accuracy * (1 - rho) / rho, (1 - accuracy) * (1 - rho) / rho, total.shape)
+    else:
+        centre, spread = logit_normal(accuracy, rho)
+        own = expit(centre + spread * rng.normal(size=total.shape))
+    return rng.binomial(total, own), total
+
+
+def logit_normal(accuracy, rho):
+    "Centre and spread of normal logits whose accuracies have this mean and this correlation within a cluster."
+    z = norm.ppf((np.arange(4000) + 0.5) / 4000)
+
+    def centre_of(spread):
+        low, high = -20, 40
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if expit(middle + spread * z).mean() < accuracy else (low, middle)
+        return middle
+    low, high = 0.01, 15
+    for _ in range(40):
+        spread = (low + high) / 2
+        correlation = expit(centre_of(spread) + spread * z).var() / (accuracy * (1 - accuracy))
+        low, high = (spread, high) if correlation < rho else (low, spread)
+    return centre_of(spread), spread
+
+
+def coverage(correct, total, accuracy):
+    "How often intervals are printed, and hold the accuracy."
+    low, high, effect, carrying = interval_of_counts(correct, total)
+    holds, printed = (low <= accuracy) & (accuracy <= high), carrying >= CARRYING
+    printed &= total.shape[1] >= LEAST
+    plain = np.array(wilson(correct.sum(axis=1), total.sum(axis=1)))
+    return {"printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
+            "wrong": (printed & ~holds).mean(), "all": holds.mean(), "width": np.median(high - low),
+            "wilson": ((plain[0] <= accuracy) & (accuracy <= plain[1])).mean()}
+
+
+def main():
+    "Simulate all cases."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--sets", type=int, default=2000)
+    sets, rows = p.parse_args().sets, []
+    for kind in ("beta", "logit-normal"):
+        for accuracy in (0.9, 0.95, 0.98):
+            for clusters in SIZES:
+                for effect in (2, 4, 7, 12):
+                    case = {"kind": kind, "accuracy": accuracy, "clusters": clusters, "design_effect": effect, "sets": sets}
+                    rows.append(case | coverage(*drawn(kind, clusters, accuracy, effect, sets), accuracy))
+    table = pd.DataFrame(rows)
+    table.to_csv(ROOT / "leuknb" / "assets" / "measured" / "intervals-coverage.csv", index=False, float_format="%.4g", lineterminator="\n")
+    print(table.to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The tables of the notebooks on the ruler and on cells, into leuknb/assets/measured/.
+
+    python tools/measure_cells.py ruler [--data DIR] [--other DIR] [--fields N]    generated fields, the public set, other fields: ruler.csv
+    python tools/measure_cells.py cells --data DIR                                cells alone, by image, group and blocks: cells.csv
+"""
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from leuknb.lib.files import read_image
+from leuknb.lib.laboratories import any_cells, any_laboratory, any_red, log_uniform
+from leuknb.patients import CLASSES, draw_patient
+from leuknb.ruler import red_cell_diameter
+from leuknb.synth import Patient, draw
+
+OUT = Path(__file__).resolve().parent.parent / "leuknb/assets/measured"
+
+
+def any_person(seed, rng, usual):
+    "A patient near Giemsa's stain, or of a laboratory of any colour."
+    if not usual:
+        stain, camera = any_laboratory(rng)
+        return Patient(cells=any_cells(rng), red=any_red(rng), stain=stain, camera=camera)
+    person = draw_patient([seed, 3], CLASSES[seed % 4], stain_leak=rng.random())
+    red = replace(person.red, cover=rng.uniform(0.15, 0.7), rouleaux=rng.uniform(0, 0.8))
+    return replace(person, red=red, camera=replace(person.camera, blur=log_uniform(rng, 0.1, 0.6)))
+
+
+def any_field(seed, usual):
+    "A field of any scale: image and diameter of its red cells in pixels."
+    rng = np.random.default_rng([seed, 11, usual])
+    person, diameter = any_person(seed, rng, usual), log_uniform(rng, 8, 120)
+    size = int(np.clip(diameter * rng.uniform(6, 19), 128, 900))
+    return draw([seed, 5], person, size, view=size * 2 * person.red.radius / diameter).image, diameter
+
+
+def summary(name, answers, truth=None):
+    "One row of the table."
+    pixels = np.array([answer.pixels for answer in answers])
+    known = np.isfinite(pixels)
+    row = {"fields": name, "number": len(answers), "measured, %": 100 * known.mean()}
+    if truth is None:
+        low, middle, high = np.percentile(pixels[known], [25, 50, 75])
+        return row | {"median, pixels": middle, "lower quartile": low, "upper quartile": high}
+    error = np.abs(pixels / truth - 1)[known]
+    inside = [answer.low <= true <= answer.high for answer, true in zip(answers, truth) if answer]
+    return row | {"median error, %": 100 * np.median(error), "within 5 %": 100 * (error < 0.05).mean(),
+                  "within 10 %": 100 * (error < 0.1).mean(), "truth in the interval, %": 100 * np.mean(inside)}
+
+
+def ruler(args):
+    "ruler.csv"
+    rows = []
+    for usual, name in [(True, "generated, usual stains"), (False, "generated, any colours")]:
+        images, truth = zip(*(any_field(seed, usual) for seed in range(5000, 5000 + args.fields)))
+        rows.append(summary(name, [red_cell_diameter(rgb) for rgb in images], np.array(truth)))
+    for folder, name in [(args.data, "public set"), (args.other, "BCCD")]:
+        if folder:
+            paths = sorted(Path(folder).rglob("*.jpg"))
+            paths = [p for p in paths if "Segmented" not in p.parts]
+            chosen = paths[::max(1, len(paths) // args.fields)]
+            rows.append(summary(name, [red_cell_diameter(np.asarray(read_image(p))) for p in chosen]))
+    pd.DataFrame(rows).to_csv(OUT / "ruler.csv", index=False, float_format="%.2f")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=["ruler", "cells"])
+    parser.add_argument("--data", help="folder of the public set")
+    parser.add_argument("--other", help="folder of BCCD's fields")
+    parser.add_argument("--fields", type=int, default=100)
+    args = parser.parse_args()
+    globals()[args.table](args)
+
+
+if __name__ == "__main__":
+    main()
