@@ -87,7 +87,7 @@ def _smaller_batches(plan):
     half = plan.batch_size // 2
     if not half:
         raise InputError(f"{plan.device} has too little memory for one image of {plan.preprocessing.size} pixels; "
-                         "choose a smaller size, or device='cpu'") from None
+                         "choose a smaller `size`, or the `device` cpu") from None
     warnings.warn(f"{plan.device} ran out of memory; going on with batches of {half}", RuntimeWarning, stacklevel=3)
     return replace(plan, batch_size=half)
 

@@ -15,19 +15,20 @@ import pandas as pd
 from .lib.checks import remarks, usable_rows
 from .lib.csv_files import from_csv, read_rows, write_rows
 from .lib.datasets import CLASSES
+from .lib.depth import settle_bits
 from .lib.errors import InputError, check_choice, plural
 from .lib.files import missing_reason
 from .lib.folders import Findings, check_spellings, from_folder, in_natural_order, name_images, ordered_labels
-from .lib.layouts import few, natural
+from .lib.layouts import abridged, natural
 from .twins import SIMILAR, near_duplicate_groups
 
 # %% ../nbs/00_data.ipynb #11804b6b
 COLUMNS = ["image", "path", "label", "variant", "group", "sha256", "width", "height"]
-KNOWN = ["patient", "site", "given_split", "given_fold"]  # columns that are there where the data has them; "" for unknown
+KNOWN = ["patient", "site", "given_split", "given_fold"]  # there where the data has them; "" for unknown
 
 
 class Catalogue(pd.DataFrame):
-    "One row an image file: image, path, label, variant, group, sha256, width, height; patient, site, given_split, given_fold where known."
+    "One row an image file: `COLUMNS`, and those of `KNOWN` that the data has."
 
     @property
     def _constructor(self):
@@ -86,7 +87,8 @@ def _list_images(root, findings, variants, layout=None, columns=None):
         raise InputError(f"{error.filename}: no permission to read it") from None
     packed = root.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
     sheet = root.suffix.lower() in (".xlsx", ".xls", ".ods")
-    advice = "unpack it first" if packed else 'save it as "CSV UTF-8"' if sheet else "give a folder of class folders, or a CSV with the columns path,label"
+    advice = "give a folder of class folders, or a CSV with the columns path,label"
+    advice = "unpack it first" if packed else 'save it as "CSV UTF-8"' if sheet else advice
     raise InputError(f"{root}: is neither a folder nor a CSV; {advice}")
 
 
@@ -121,6 +123,7 @@ def catalogue(
     min_size: int = 32,  # least width and height, pixels
     similar: float = SIMILAR,  # correlation of 48 x 48 grey thumbnails above which two images are of one group
     variants: tuple = (),  # read these alone; empty: all
+    bits: int | None = None,  # used bits of files of 16 bits; None: as the files say, else from their largest value
     layout: str | None = None,  # what the folders mean, such as class/patient, split/class, fold/class; None: found out
     path_column: str | None = None,  # of a CSV; None: found by its name
     label_column: str | None = None,
@@ -140,6 +143,8 @@ def catalogue(
     table, labels = _arranged(root, rows, findings)
     if len(labels) == 1 and not findings.problems:
         raise InputError(f"{root}: only one class found ({labels[0]}); at least two are needed")
+    findings.bits, notes = settle_bits(table["path"], bits)
+    findings.warnings += notes
     table, labels = usable_rows(table, labels, min_size, findings)
     if findings.problems and (on_bad == "error" or len(labels) < 2):
         lines = "\n  ".join(_lines(root, findings.problems))
@@ -151,13 +156,14 @@ def catalogue(
 # %% ../nbs/00_data.ipynb #e70173ac
 def _finished(root, table, labels, similar, findings):
     "Usable rows as a catalogue: grouped, with ordered labels and absolute paths."
-    table["group"] = near_duplicate_groups(table, similar)
+    table["group"] = near_duplicate_groups(table, similar, findings)
     warnings = _lines(root, findings.warnings) + remarks(table)
     table["path"] = [os.path.abspath(path) for path in table["path"]]
     kinds = {"label": pd.CategoricalDtype(labels, ordered=True), "width": int, "height": int}
     table = table.rename(columns={"split": "given_split", "fold": "given_fold"})
     cat = Catalogue(table[[*COLUMNS, *(name for name in KNOWN if (table[name] != "").any())]]).astype(kinds)
-    cat.attrs = {"problems": _lines(root, findings.problems), "warnings": warnings, "read_as": read_as(cat)}
+    cat.attrs = {"problems": _lines(root, findings.problems), "warnings": warnings, "read_as": read_as(cat),
+                 "bits": findings.bits}
     return cat
 
 
@@ -165,7 +171,8 @@ def read_as(
     cat: pd.DataFrame,
 ) -> str:
     "Say in one line how the data was read: classes, sets, folds, patients, sites."
-    images, parts = pd.DataFrame(cat).drop_duplicates("image"), [f"classes: {few(list(cat['label'].cat.categories), 12)}"]
+    images = pd.DataFrame(cat).drop_duplicates("image")
+    parts = [f"classes: {abridged(list(cat['label'].cat.categories), 12)}"]
     for name, title in (("given_split", "sets"), ("given_fold", "folds"), ("patient", "patients"), ("site", "sites")):
         known = images[name][images[name] != ""] if name in images else []
         if len(known):

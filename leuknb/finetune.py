@@ -132,8 +132,8 @@ def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # to
     "Choose torchvision's classifier where a file has its layers, save the last; `InputError` if stats is impossible."
     network = skeleton(settings.name)
     if settings.head == "stats" and not is_stack(network):
-        raise InputError(f"head='stats' needs a plain stack of convolutions (alexnet, vgg...), not {settings.name}; "
-                         "choose 'torchvision'")
+        raise InputError("the stats head (`head='stats'`) needs a plain stack of convolutions (alexnet, vgg...), "
+                         f"not {settings.name}; choose torchvision (`head='torchvision'`)")
     if settings.head != "auto":
         return settings.head
     last = [name for name, _ in network.named_children()][-1]
@@ -209,7 +209,7 @@ def tuning_loop(network, settings, plan, optimizer, weights, batches, valid, cal
     steps = batches.count()
     share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
     always = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
-              FiniteLoss(f"take a smaller lr than {settings.lr:g} or precision='float32'"),
+              FiniteLoss(f"take a smaller `lr` than {settings.lr:g}, or the `precision` float32"),
               GradientNormClipping(settings.clip or None), Accuracy()]
     return TrainingNet(
         network, nn.CrossEntropyLoss, optimizer, plan.precision, prefix=not plan.cached,
@@ -308,7 +308,7 @@ def keep_best(network: nn.Module, best: dict, lr: float) -> nn.Module:
         if value.ndim > 1:
             value.copy_(value.half())
     if not all(value.isfinite().all() for value in network.parameters()):
-        raise InputError(f"training ended with weights beyond half precision (65,504); take a smaller lr than {lr:g}")
+        raise InputError(f"training ended with weights beyond half precision (65,504); take a smaller `lr` than {lr:g}")
     return network
 
 # %% ../nbs/40_finetune.ipynb #ec5cfd9b

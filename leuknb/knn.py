@@ -77,7 +77,7 @@ class KNNHead(Head):
             check_choice("weights", s["weights"], ("uniform", "distance"))
         possible = [s for s in grid if s["n_neighbors"] <= len(Z)]
         if not possible:
-            raise InputError(f"n_neighbors={grid[0]['n_neighbors']} is more than the {len(Z)} training rows")
+            raise InputError(f"{grid[0]['n_neighbors']} neighbours (`n_neighbors`) are more than the {len(Z)} training rows")
         return possible
 
     def _prepare(self, Z, grid):

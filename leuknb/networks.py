@@ -253,8 +253,7 @@ def _imagenet_file(name):
     except (OSError, RuntimeError, HTTPException) as error:
         raise InputError(f"ImageNet weights for {name} could not be downloaded ({error}).\n"
                          f"Either download {url} on another machine and put it at {path},\n"
-                         "or choose other weights: --weights random, --weights synth or --weights PATH "
-                         "(in Python weights=...)") from None
+                         "or choose other `weights`: random, synth, or the path of a file") from None
     return path
 
 # %% ../nbs/20_networks.ipynb #ade56c5d

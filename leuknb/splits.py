@@ -79,7 +79,7 @@ def _by_group(images, rng):
         chosen += [names[i] for i in _subset([int(size[name]) for name in names], n_test(len(rows)), rng)]
     return np.flatnonzero(images["group"].isin(chosen))
 
-
+# %% ../nbs/02_splits.ipynb #800cc365
 def _by_shared_group(images, rng, trials=200):
     "The same where groups hold several classes: of many random choices the one with shares nearest to 30 %."
     counts = pd.crosstab(images["group"], images["label"])
@@ -90,8 +90,8 @@ def _by_shared_group(images, rng, trials=200):
         cost = np.where(possible, np.abs(tested / total - 0.3).max(axis=1), np.inf)
         best = min(best, (cost.min(), order[:cost.argmin() + 1]), key=lambda pair: pair[0])
     if best[0] == np.inf:
-        raise InputError("no choice of groups leaves every class in both the training and the test set; use split='paper', which "
-                         "divides by image")
+        raise InputError("no choice of groups leaves every class in both the training and the test set; "
+                         "use split='paper', which divides by image")
     return np.flatnonzero(images["group"].isin(counts.index[best[1]]))
 
 # %% ../nbs/02_splits.ipynb #0126287c
@@ -157,7 +157,7 @@ def _given(cat, images, valid):
 def default_scheme(
     cat: pd.DataFrame,
 ) -> str:
-    "Choose the scheme where none is named: given where the data is divided, else group where patients are known, else paper."
+    "Choose the scheme where none is named: given if the data is divided, else group if patients are known, else paper."
     if {"given_split", "given_fold"} & set(cat.columns) and _held_out(_facts(cat, _images(cat))):
         return "given"
     return "group" if "patient" in cat and (cat["patient"] != "").any() else "paper"
@@ -180,7 +180,7 @@ def _check_enough(images, scheme, folds, patients):
     need = 2 if scheme in ("paper", "group") else folds
     for label, n in images.groupby("label", observed=True)[unit].nunique().items():
         if n == 1 and unit == "group" and (only := images["group"][images["label"] == label].iloc[0]) in patients:
-            raise InputError(f"class {label} has a single patient ({only}), who cannot be in the training and in the test set; "
+            raise InputError(f"class {label} has a single patient ({only}), who cannot be in the training and the test set; "
                              "add patients, or use split='paper', which divides by image")
         if n < need:
             raise InputError(f"class {label} has {plural(n, unit)}; the split {scheme!r} needs {need}"
@@ -215,7 +215,8 @@ def split(
         _check_enough(images, scheme, folds, set(cat["patient"]) if "patient" in cat else set())
     for repeat in range(repeats if scheme != "given" else 1):
         rng = np.random.default_rng([seed, repeat])
-        for test, near in _given(cat, images, valid) if scheme == "given" else _outer_folds(images, scheme, rng, folds, embargo):
+        divided = _outer_folds(images, scheme, rng, folds, embargo) if scheme != "given" else _given(cat, images, valid)
+        for test, near in divided:
             part = np.full(len(images), "train", dtype=object)
             part[near], part[test] = "embargo", "test"
             _check_training(images, part, scheme, len(parts))
@@ -251,8 +252,8 @@ def shared_patients(
     if "patient" not in cat:
         return []
     known = parts.merge(pd.DataFrame(cat)[["image", "patient"]].query("patient != ''").drop_duplicates())
-    sides = known[known["split"] != "embargo"].groupby(["fold", "patient"])["split"].nunique()
-    return sorted(set(sides.index.get_level_values("patient")[sides > 1]), key=natural)
+    sets = known[known["split"] != "embargo"].groupby(["fold", "patient"])["split"].nunique()
+    return sorted(set(sets.index.get_level_values("patient")[sets > 1]), key=natural)
 
 # %% ../nbs/02_splits.ipynb #ef80718a
 def train_test_rows(

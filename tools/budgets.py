@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ORDER = """errors settings progress readers light depth | files devices templates glass | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | segment checks chapters | data scenes splits patients networks
-    preprocess metrics cells clusters | extract | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts shifts
+    preprocess metrics clusters | extract | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts
     finetune laboratories pretrain robust | leakage | config | runs models | audit external report annotations stored course hub | results misread explain | widgets state |
     fragments | panels detail maps still | explore page | cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}

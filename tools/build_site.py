@@ -63,10 +63,8 @@ def tag(cell):
 
 def still(output):
     "An output without what needs a kernel; None if nothing is left."
-    data = output.get("data", {})
-    if data.pop("application/vnd.jupyter.widget-view+json", None):
-        return None  # a still image stands beside each explorer
-    return output
+    needs_kernel = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
+    return None if needs_kernel else output  # a still image stands beside each explorer
 
 
 def links(text, stem, pages):
@@ -111,7 +109,7 @@ def prepare(src, only):
         (src / "course" / path.name).write_text(text, encoding="utf-8")
     for file in src.rglob("*.md"):
         file.write_text(written(file.read_text(encoding="utf-8"), pages), encoding="utf-8")
-    for name, text in site_pages.made(paths, thumbnails(paths, src)).items():
+    for name, text in site_pages.made(paths, thumbnails(paths, src), bool(only)).items():
         (src / name).parent.mkdir(parents=True, exist_ok=True)
         (src / name).write_text(text, encoding="utf-8")
 
@@ -153,7 +151,7 @@ def build(out, only):
     prepare(src, only)
     shutil.rmtree(html, ignore_errors=True)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "-d", out / "trees", src, html]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "LEUKNB_SITE_ONLY": ",".join(only)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     if subprocess.run([str(c) for c in command], cwd=ROOT, env=environment).returncode:
         sys.exit("the site has warnings, which are errors")
     (html / ".nojekyll").touch()

@@ -25,11 +25,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
-EXE = ".exe" if os.name == "nt" else ""
-PYTHON = BIN / f"python{EXE}"
 SOURCES = ("settings.ini", "setup.py", "constraints.txt")
-USE, DEVELOP = ["course"], ["course", "dev", "docs", "lab"]  # extras
+USE = ["course"]  # extras for demo and lab
+DEVELOP = ["course", "dev", "docs", "lab", *(["formats"] if sys.platform == "linux" else [])]  # not every format has wheels elsewhere
+
+
+def program(name, windows=os.name == "nt"):
+    "A program of the environment."
+    return VENV / ("Scripts" if windows else "bin") / f"{name}{'.exe' if windows else ''}"
+
+
+PYTHON = program("python")
 
 
 def call(*command, check=True, **environment):
@@ -56,11 +62,12 @@ def torch_build(platform=sys.platform, environ=os.environ):
     return "default" if platform == "darwin" or has_gpu() else "cpu"
 
 
-def installers(extras, build, uv=BIN / f"uv{EXE}"):
+def installers(extras, build, uv=program("uv")):
     "The ways to install, the best first: by uv with the CPU build, by uv, by pip."
     what = ["-q", "-c", "constraints.txt", "-e", f".[{','.join(extras)}]"]
-    cpu = [[uv, "pip", "install", "--torch-backend", "cpu", *what]] if build == "cpu" else []
-    return [*cpu, [uv, "pip", "install", *what], [PYTHON, "-m", "pip", "install", *what]]
+    by_uv = [uv, "pip", "install", "--refresh-package", "leuknb"]  # uv does not see that settings.ini has changed
+    cpu = [[*by_uv, "--torch-backend", "cpu", *what]] if build == "cpu" else []
+    return [*cpu, [*by_uv, *what], [PYTHON, "-m", "pip", "install", *what]]
 
 
 def install(extras):
@@ -108,7 +115,7 @@ def setup(extras=DEVELOP):
 def demo():
     "Run the grid on generated smears."
     setup(USE)
-    call(BIN / f"leuknb{EXE}", "reproduce", "--out", "runs/demo")
+    call(program("leuknb"), "reproduce", "--out", "runs/demo")
 
 
 def test():
@@ -132,7 +139,7 @@ def test_browser():
 def lab():
     "Open the tour."
     setup(USE)
-    call(BIN / f"jupyter{EXE}", "lab", "nbs/000_tour.ipynb")
+    call(program("jupyter"), "lab", "nbs/000_tour.ipynb")
 
 
 def docs():
@@ -156,8 +163,8 @@ def release_check():
 def constraints():
     "Pin the versions that work together."
     setup()
-    call(BIN / f"uv{EXE}", "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--all-extras", "--no-annotate",
-         "--no-header", "--upgrade", "setup.py", "-o", "constraints.txt")
+    call(program("uv"), "pip", "compile", "-q", "--universal", "--python-version", "3.11", "--all-extras", "--no-annotate",
+         "--no-header", "--upgrade", "--refresh-package", "leuknb", "setup.py", "-o", "constraints.txt")
 
 
 def clean():

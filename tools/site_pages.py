@@ -15,10 +15,10 @@ STAGES = {"000": "The tour", "0": "Images", "1": "Cells", "2": "Networks", "3": 
           "6": "Can it be believed?", "7": "Whole runs", "8": "Looking", "r": "All measured tables"}
 
 
-def made(paths, thumbnails):
-    "Every such page: name -> Markdown."
+def made(paths, thumbnails, part):
+    "Every such page: name -> Markdown; of a part of the site, the reference of its notebooks alone."
     return {"course/index.md": course(paths), "gallery.md": gallery(paths, thumbnails), "how-to/answers.md": answers(paths),
-            "command.md": command(), **reference()}
+            "command.md": command(), **reference(exported(paths) if part else None)}
 
 
 def facts():
@@ -189,19 +189,25 @@ def cell(text):
     return re.sub(r"([|<>*_`\[\]{}$\\])", r"\\\1", text)
 
 
-def modules():
-    "Every module with public names."
+def exported(paths):
+    "The modules that notebooks export."
+    names = (re.search(r"^#\|\s*default_exp (\S+)", source(c), re.MULTILINE) for path in paths for c in read_cells(path))
+    return {f"leuknb.{name[1]}" for name in names if name}
+
+
+def modules(only):
+    "Every module with public names, or those of them that are named."
     for info in pkgutil.walk_packages(leuknb.__path__, "leuknb."):
-        if info.name != "leuknb.__main__" and not info.ispkg:
+        if info.name != "leuknb.__main__" and not info.ispkg and (only is None or info.name in only):
             module = importlib.import_module(info.name)
             if getattr(module, "__all__", []):
                 yield module
 
 
-def reference():
+def reference(only=None):
     "A page for each module with public names, and their index."
     pages, rows = {}, []
-    for module in sorted(modules(), key=lambda m: (".lib." in m.__name__, m.__name__)):
+    for module in sorted(modules(only), key=lambda m: (".lib." in m.__name__, m.__name__)):
         names = [n for n in module.__all__ if getattr(getattr(module, n), "__module__", module.__name__) == module.__name__]
         if names:
             pages[f"reference/{module.__name__}.md"] = module_page(module, names)

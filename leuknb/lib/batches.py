@@ -131,7 +131,8 @@ def autocast(device: str, precision: str):
     return torch.autocast(device.split(":")[0], torch.bfloat16, enabled=precision == "bfloat16")
 
 # %% ../../nbs/lib/batches.ipynb #020f3c54
-LESS_MEMORY = "take a smaller batch_size than {}, a smaller size, or unfreeze='classifier'"
+LESS_MEMORY = ("take a smaller batch (`batch_size`) than {}, a smaller `size`, or train less of the network "
+               "(`unfreeze='classifier'`)")
 
 
 def free_memory(device: str) -> float:

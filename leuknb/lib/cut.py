@@ -25,7 +25,7 @@ def first_trained(model: nn.Module, unfreeze: str) -> str:  # such as "features.
     if "layer4" in names:
         return "layer4"
     if not isinstance(getattr(model, "features", None), nn.Sequential):
-        raise InputError(f"{type(model).__name__}: its last block is not known; use unfreeze='classifier' or 'all'")
+        raise InputError(f"{type(model).__name__}: its last block is not known; choose classifier or all as `unfreeze`")
     names, parts = zip(*model.features.named_children())
     last = max(k for k, part in enumerate(parts) if any(True for _ in part.parameters()))
     pooled = [k for k in range(last) if any(isinstance(m, (nn.MaxPool2d, nn.AvgPool2d)) for m in parts[k].modules())]

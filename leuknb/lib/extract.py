@@ -22,11 +22,12 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
-from tqdm.auto import tqdm
 
 from .cache import FeatureStore
+from .depth import assumed, key, settle_bits
 from .errors import InputError, plural
 from .files import digest, read_image
+from .progress import tqdm
 from .weights import WeightFile, weights_digest
 from ..networks import build_network, extractor, load_into, pool_activations, random_network
 from ..preprocess import Preprocessing
@@ -37,7 +38,7 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, net: nn.Module, nodes: tuple, pool: str, dtype: torch.dtype, weights_digest: str = ""):
         super().__init__()
-        self.net, self.nodes, self.dtype = _pool_early(_relu_later(net), pool), nodes, dtype
+        self.net, self.nodes, self.dtype = _pool_early(net, pool), nodes, dtype
         self.weights_digest = weights_digest
 
     def forward(self, x):
@@ -52,24 +53,7 @@ class FeatureNetwork(nn.Module):
         after = leaves[last + 1] if last + 1 < len(leaves) else None
         return after if isinstance(after, (nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish)) else leaves[last]
 
-# %% ../../nbs/lib/extract.ipynb #f4863ecf
-def _relu_later(net):
-    "Between two convolutions, move ReLU behind max pooling: the same values, computed from a quarter of the numbers."
-    modules = dict(net.named_modules())
-
-    def is_a(node, kind):
-        return node.op == "call_module" and isinstance(modules[node.target], kind)
-    for pool in [node for node in net.graph.nodes if is_a(node, nn.MaxPool2d)]:
-        relu = pool.args[0]
-        if is_a(relu, nn.ReLU) and len(relu.users) == 1 and any(is_a(user, nn.Conv2d) for user in pool.users):
-            pool.args = relu.args
-            with net.graph.inserting_after(pool):
-                behind = net.graph.call_module(relu.target, (pool,))
-            pool.replace_all_uses_with(behind, lambda user, behind=behind: user is not behind)
-            net.graph.erase_node(relu)
-    return net
-
-
+# %% ../../nbs/lib/extract.ipynb #18ac6ee8
 def _pool_early(net, pool):
     "Pool each output where it arises, so that large activations are not kept until the end."
     end = next(node for node in net.graph.nodes if node.op == "output")
@@ -194,38 +178,18 @@ def raise_problems(problems: list):
 
 def image_digests(paths: list) -> list:
     "SHA-256 of each file's bytes; `InputError` lists files that cannot be read."
+    settle_bits([path for path in paths if assumed(path)[0] is None])
     digests, problems = [], []
     for path in paths:
         try:
-            digests.append(digest(path.read_bytes(), size=32))
+            digests.append(digest(path.read_bytes(), size=32) + key(path))
         except OSError as error:
             problems.append(f"{path}: {error.strerror or error}")
     raise_problems(problems)
     return digests
 
 # %% ../../nbs/lib/extract.ipynb #01a02027
-def decoded(todo, prepare: Callable, size: int):  # todo: (name, path) of each image; prepare: path -> pixels
-    "Yield (names, pixels) in batches, decoded ahead by threads; in the end `InputError` lists unreadable images."
-    waiting, problems, source = deque(), [], iter(todo)
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-
-    def fetch(count):
-        for name, path in islice(source, count):
-            waiting.append((name, pool.submit(prepare, path)))
-    try:
-        fetch(2 * size)
-        while waiting:
-            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            fetch(size)
-            problems += [error for _, future in batch if (error := future.exception())]
-            if not problems:
-                yield [name for name, _ in batch], [future.result() for _, future in batch]
-    finally:
-        pool.shutdown(cancel_futures=True)
-    raise_problems(problems)
-
-# %% ../../nbs/lib/extract.ipynb #14c6d5ed
-def side_by_side(work: Callable, items, threads: int):
+def side_by_side(work: Callable, items, threads: int, ahead: int = 0):
     "Yield work(item) in order; each thread computes an item alone, with its share of the processors."
     share, waiting = max(1, torch.get_num_threads() // threads), deque()
 
@@ -236,12 +200,28 @@ def side_by_side(work: Callable, items, threads: int):
     try:
         for item in items:
             waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
+            if len(waiting) > max(threads, ahead):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def decoded(todo, prepare: Callable, size: int):  # todo: (name, path) of each image; prepare: path -> pixels
+    "Yield (names, pixels) in batches, decoded ahead; in the end `InputError` lists the images that cannot be used."
+    def attempt(image):
+        name, path = image
+        try:
+            return name, prepare(path), None
+        except (InputError, OSError) as error:
+            return name, None, error if str(path) in str(error) else f"{path}: {error}"
+    images, problems = side_by_side(attempt, todo, min(8, os.cpu_count() or 1), ahead=2 * size), []
+    while batch := list(islice(images, size)):
+        problems += [problem for *_, problem in batch if problem]
+        if not problems:
+            yield [name for name, *_ in batch], [pixels for _, pixels, _ in batch]
+    raise_problems(problems)
 
 # %% ../../nbs/lib/extract.ipynb #dd15a78f
 def compute_features(plan: FeaturePlan, todo: dict):

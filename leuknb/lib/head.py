@@ -164,7 +164,7 @@ def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale:
     Z = scaled(X, *scaling)
     grid = head._grid(Z)
     if not head.tune and (len(grid) > 1 or not isinstance(head.value("scale"), str)):
-        raise InputError("tune=False takes one value a parameter, not several")
+        raise InputError("without tuning (`tune=False`) a parameter has one value, not several")
     shared = head._prepare(Z, grid)
     with threadpool_limits(1, user_api="blas"):  # one thread a fold is enough
         held_out = Parallel(n_jobs=head.n_jobs, prefer="threads")(

@@ -7,6 +7,7 @@ __all__ = ['pipeline', 'predict']
 
 # %% ../../nbs/lib/models.ipynb #47972991
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 from ..heads import load_head, save_head
+from .depth import settle_bits
 from .errors import InputError, check_choice, plural
 from .extract import image_paths
 from .files import atomic, digest, examine, parallel_map, write_json
@@ -187,6 +189,7 @@ SMALLEST = 32  # pixels, as for the images that a model learns from
 def collect_images(
     places: list[str | Path],  # files or folders
     on_bad: str = "error",  # or skip
+    bits: int | None = None,  # of the run, for files of more than 8 that do not state theirs
 ) -> list[tuple[Path, str]]:  # path, and what is wrong with it (nothing: "")
     "List the images that files and folders hold; raise one `InputError` with every problem, or if there is no image."
     check_choice("on_bad", on_bad, ["error", "skip"])
@@ -195,6 +198,8 @@ def collect_images(
         images = [path for path in walk(place, problems) if is_image(path)] if os.path.isdir(place) else [place]
         paths += images
         problems += [] if images else [(place, "holds no images")]
+    for place, reason in settle_bits(paths, otherwise=bits)[1]:
+        warnings.warn(f"{place}: {reason}", stacklevel=3)
     facts = parallel_map(lambda path: examine(path, SMALLEST), paths, "reading images")
     reasons = [one.get("problem", "") for one in facts]
     bad = problems + [(path, reason) for path, reason in zip(paths, reasons) if reason]
@@ -229,8 +234,9 @@ def predict(
 ) -> pd.DataFrame:  # image, predicted, p_<class>..., novelty (0-1; NaN for fine-tuned networks); problem if skipped
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
-    row = model_row(run, model)
-    listed, fitted = collect_images(images, on_bad), pipeline(run, model, **settings)
+    row, facts = model_row(run, model), run.config
+    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"))
+    fitted = pipeline(run, model, **settings)
     good = [number for number, (_, reason) in enumerate(listed) if not reason]
     paths = [listed[number][0] for number in good]
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths

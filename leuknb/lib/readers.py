@@ -18,12 +18,12 @@ from PIL import Image
 from .errors import InputError
 
 # %% ../../nbs/lib/readers.ipynb #745eb509
-AXES = {"T": "times", "Z": "planes of focus", "C": "channels", "S": "samples a pixel", "R": "tiles", "I": "pages", "Q": "pages"}
+AXES = {"T": "times", "Z": "planes of focus", "C": "channels", "S": "samples a pixel", "I": "pages", "Q": "pages"}
 
 
 def check_size(width, height, path):
     "Raise `InputError` for more pixels than Pillow would open."
-    if width * height > Image.MAX_IMAGE_PIXELS:
+    if width * height > (Image.MAX_IMAGE_PIXELS or np.inf):
         raise InputError(f"{path}: {width:,} x {height:,} pixels are too many for one image; cut fields out of it "
                          "(`leuknb.lib.tiles.slide_fields` does that for whole slides)")
 
@@ -35,8 +35,8 @@ def bytes_of(values, path, bits):
     if values.dtype != np.uint16:
         raise InputError(f"{path}: holds numbers of the kind {values.dtype}; save it with 8 or 16 bits")
     if bits is None and values.max() < 2**14:
-        raise InputError(f"{path}: 16-bit numbers up to {values.max():,}, and it does not state how many bits are used; "
-                         "save it with 8 bits")
+        raise InputError(f"{path}: 16-bit numbers up to {values.max():,}, and it does not state how many bits are used;"
+                         " save it with 8 bits")
     return (values.astype(np.float64) * (255 / (2 ** (bits or 16) - 1))).round().clip(0, 255).astype(np.uint8)
 
 

@@ -1,0 +1,106 @@
+"""Repeat the choice of weights, layer, size, preprocessing and head by nested leave-block-out, without the locked files.
+
+    python tools/choose.py DIR [--candidates synth,white,small,untrained] [--heads lda,svm,softmax] [--embargo 75] [--out leuknb/assets/measured]
+
+Only the files that `leuknb.scenes.locked` leaves open are read. Outer blocks of file order are held out one after another; within the rest, inner
+blocks choose among all candidates, and the chosen one is tested on the outer block. Writes choices.csv (a row for each outer block, and `all`: what is
+chosen on all open files) and choices-scores.csv (each candidate by outer blocks). The optimism is the best candidate's accuracy by
+outer blocks, less that of the nested choices.
+"""
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from leuknb.backbones import Backbone
+from leuknb.data import catalogue
+from leuknb.heads import LDAHead, SoftmaxHead
+from leuknb.lib.clusters import clustered_interval, stretches
+from leuknb.lib.errors import check_choice
+from leuknb.scenes import block_parts, locked, one_row_each, scenes, with_scenes
+from leuknb.splits import each_fold, inner_groups
+from leuknb.svm import SVMHead
+
+ROOT = Path(__file__).resolve().parent.parent
+FEATURES = {"synth": dict(weights="synth"), "white": dict(weights="synth", preprocess="white"),
+            "small": dict(weights="synth", preprocess="white", size=224),
+            "conv": dict(weights="synth", preprocess="white", layer="conv5", pool="avg"), "untrained": dict(weights="random", preprocess="white")}
+HEADS = {"lda": LDAHead, "svm": SVMHead, "softmax": SoftmaxHead}
+
+
+def predict(head, X, rows, train, test, folds):
+    "Predicted classes of test rows, by a head fitted on training rows."
+    y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], folds)
+    return HEADS[head]().fit(X[train], y, groups).predict(X[test])
+
+
+def by_blocks(features, heads, rows, embargo, folds):
+    "Correct predictions of each candidate (features, head) in every held-out block: name -> (n,) 0 or 1, NaN where not tested."
+    y, correct = rows["label"].astype(str).to_numpy(), {}
+    parts = list(each_fold(rows, block_parts(rows, embargo, folds=folds)))
+    for name, X in features.items():
+        for head in heads:
+            right = correct[name, head] = np.full(len(rows), np.nan)
+            for _, train, test in parts:
+                right[test] = predict(head, X, rows, train, test, folds) == y[test]
+    return correct
+
+
+def best(correct):
+    "The candidate with most correct predictions, the first of equals."
+    return max(correct, key=lambda name: np.nanmean(correct[name]))
+
+
+def nested(features, heads, rows, embargo, inner_embargo, folds):
+    "Choices of each outer block and their correct predictions: table, (n,) 0 or 1."
+    y, choices, right = rows["label"].astype(str).to_numpy(), [], np.full(len(rows), np.nan)
+    for fold, train, test in each_fold(rows, block_parts(rows, embargo, folds=folds)):
+        inside = rows.iloc[train].reset_index(drop=True)
+        inner = by_blocks({name: X[train] for name, X in features.items()}, heads, inside, inner_embargo, folds - 1)
+        name, head = best(inner)
+        right[test] = predict(head, features[name], rows, train, test, folds) == y[test]
+        choices.append({"block": str(fold), "features": name, "head": head, "inner": np.nanmean(inner[name, head]), "outer": right[test].mean()})
+    return pd.DataFrame(choices), right
+
+
+def open_rows(data):
+    "Rows of the original images by scene, and which of them are open, locked."
+    rows = one_row_each(catalogue(data, variants=("original",)))
+    rows = with_scenes(rows, scenes(rows))
+    part = locked(rows)["split"].to_numpy()
+    return rows, np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+
+
+def extract(names, paths):
+    "Features of each candidate."
+    return {check_choice("candidates", name, FEATURES) and name: Backbone("alexnet", **FEATURES[name]).transform(paths) for name in names}
+
+
+def main():
+    "Choose, and write what was chosen."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data")
+    p.add_argument("--candidates", default=",".join(FEATURES))
+    p.add_argument("--heads", default=",".join(HEADS))
+    p.add_argument("--embargo", type=int, default=75)
+    p.add_argument("--inner-embargo", type=int, default=25)
+    p.add_argument("--folds", type=int, default=5)
+    p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
+    args = p.parse_args()
+    rows, free, _ = open_rows(args.data)
+    rows, heads = rows.iloc[free].reset_index(drop=True), args.heads.split(",")
+    features = extract(args.candidates.split(","), rows["path"].to_numpy())
+    correct, clusters = by_blocks(features, heads, rows, args.embargo, args.folds), stretches(rows)
+    table, right = nested(features, heads, rows, args.embargo, args.inner_embargo, args.folds)
+    name, head = best(correct)
+    chosen = {"block": "all", "features": name, "head": head, "inner": np.nanmean(correct[name, head]), "outer": right.mean()}
+    table = pd.concat([table, pd.DataFrame([chosen | {"optimism": np.nanmean(correct[name, head]) - right.mean()}])])
+    scores = pd.DataFrame([{"features": n, "head": h} | clustered_interval(r, clusters) for (n, h), r in correct.items()])
+    for file, part in (("choices", table), ("choices-scores", scores)):
+        part.to_csv(Path(args.out) / f"{file}.csv", index=False, float_format="%.5g", lineterminator="\n")
+        print(part.to_string())
+
+
+if __name__ == "__main__":
+    main()
