@@ -56,6 +56,18 @@ def with_default(text: str, default) -> str:
     default = rest if none else ",".join(default) if isinstance(default, tuple) else default
     return text if isinstance(default, bool) or default is MISSING else f"{text} (default: {default})"
 
+# %% ../nbs/lib/cli.ipynb #47fb18bb
+def add_reading(parser: argparse.ArgumentParser):
+    "Add the options that say how images are read."
+    for field in fields(Config):
+        if field.name in READING:
+            add_setting(parser, field)
+
+
+def reading_of(args) -> dict:
+    "Collect them."
+    return {name: getattr(args, name) for name in READING if getattr(args, name, None) is not None}
+
 # %% ../nbs/lib/cli.ipynb #b97c1eeb
 def add_command(commands, name: str, call, **options) -> argparse.ArgumentParser:  # call: function of the arguments
     "Add one command."

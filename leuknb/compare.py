@@ -225,12 +225,7 @@ def fold_scores(predictions: pd.DataFrame, metric: str = "accuracy", of="overall
     return pd.DataFrame(folds).T.rename_axis("fold")
 
 
-def compare_folds(
-    predictions: pd.DataFrame,  # predictions table with a fold column
-    split: pd.DataFrame,  # columns image, fold, split, as made by `leuknb.splits.split`
-    metric: str = "accuracy",  # as in `leuknb.metrics.measure`
-    of="overall",  # overall, macro or a class
-) -> pd.DataFrame:  # a, b, folds, difference, low, high, p, p_holm
+def compare_folds(predictions: pd.DataFrame, split: pd.DataFrame, metric: str = "accuracy", of="overall") -> Intervals:
     "All pairs of models by the corrected resampled t-test over folds and repeats, with Holm's correction."
     scores = fold_scores(predictions, metric, of)
     sizes = split.groupby("fold")["split"].value_counts().unstack().mean()

@@ -255,7 +255,8 @@ class Trainer:
         self.settings, self.plan, self.images, self.label = settings, plan, images, label
         self.head, self.head_rows = {}, None  # weights of the head that was trained alone, and its epochs
         torch.manual_seed(seed_of(settings.seed, "weights"))
-        model = load_network(settings.name, settings.weights, len(plan.classes), settings.seed)
+        bare = plan.head == "stats"
+        model = load_network(settings.name, settings.weights, len(plan.classes), settings.seed, bare)
         self.network = two_parts(model, settings, plan)
 
     def run(self):  # the trainer whose network counts: the head's, if Ctrl-C stopped it there
@@ -422,9 +423,9 @@ def plot_history(history: pd.DataFrame, best: int, title: str, axes=None):
 
 def make_network(model: FineTuned, weights: dict) -> nn.Module:
     "Build the network of a plan and give it trained weights; `RuntimeError` if they do not fit."
-    bare = random_network(model.name, num_classes=len(model.classes_))
-    bare.fresh = ()
-    network = two_parts(bare, model, model.plan_)
+    untrained = random_network(model.name, num_classes=len(model.classes_), bare=model.plan_.head == "stats")
+    untrained.fresh = ()
+    network = two_parts(untrained, model, model.plan_)
     network.whole().load_state_dict(weights)
     return network.requires_grad_(False).eval()
 

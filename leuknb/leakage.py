@@ -72,13 +72,8 @@ def leak_verdicts(table: pd.DataFrame, pairs: pd.DataFrame, models: dict | None 
     return verdicts
 
 # %% ../nbs/61_leakage.ipynb #4d91d13e
-def scheme_splits(
-    cat: pd.DataFrame,  # a catalogue
-    seed: int = 0,
-    folds: int = 5,
-    embargoes=(0, 20, 75, 150),  # files left out on each side of a block, in each class
-) -> tuple[dict, list[str]]:  # name -> split; what is impossible, and why
-    "Make splits from lenient to strict, each of which tests every image once."
+def scheme_splits(cat: pd.DataFrame, seed: int = 0, folds: int = 5, embargoes=(0, 20, 75, 150)) -> tuple[dict, list]:
+    "Make splits from lenient to strict (embargo: files left out beside a block), and notes on the impossible ones."
     schemes = {"by image": ("kfold", 0), "by group": ("group-kfold", 0)}
     schemes |= {f"blocks, {e} left out" if e else "blocks": ("blocks", e) for e in embargoes}
     splits, notes = {}, []

@@ -192,11 +192,14 @@ def random_network(
     seed: int = 0,
     num_classes: int = 1000,
     nodes: tuple | None = None,  # graph nodes; only what computes them is built then
+    bare: bool = False,  # without the fully connected layers, which are most of a plain network's weights
 ) -> nn.Module:
     "Build a network with initial weights drawn from a seed; the global generator is left alone."
     with torch.random.fork_rng():
         torch.default_generator.manual_seed(seed)
         net = build_network(name, num_classes)
+        if bare:
+            net.classifier = nn.Identity()
         net = net if nodes is None else extractor(net, nodes)
         if is_plain(name):
             net.to_empty(device="cpu")
@@ -291,13 +294,14 @@ def load_network(
     weights: str | Path = "imagenet",  # imagenet, synth, random, or a path
     num_classes: int = 1000,
     seed: int = 0,  # of what the weights do not have
+    bare: bool = False,  # as in `random_network`
 ) -> nn.Module:  # float32, on the CPU, in eval mode; .fresh names the parameters drawn from the seed
     "Load a complete torchvision classifier."
-    net, path = random_network(name, seed, num_classes), weights_file(name, weights)
+    net, path = random_network(name, seed, num_classes, bare=bare), weights_file(name, weights)
     net.fresh = tuple(net.state_dict())
     if path is not None:
         file = WeightFile(path)
-        net.fresh = _not_in_file(net, file)
+        net.fresh = () if bare else _not_in_file(net, file)
         load_into(net, file, name, skip=net.fresh)
     return net
 

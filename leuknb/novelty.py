@@ -42,11 +42,7 @@ class NoveltyScore(BaseEstimator):
     neighbours: int = setting(5, "training images whose mean distance counts")
     folds: int = setting(5, "stretches of rows that are held out together")
 
-    def fit(
-        self,
-        X,  # training features, shape (n, d)
-        y=None,  # labels; each class is cut into `folds` stretches. None: all rows together
-    ):
+    def fit(self, X, y=None):  # y: labels, each of which is cut into stretches; None: all rows together
         "Remember the training rows, and how far each stretch lies from the others."
         self.scaler_ = StandardScaler().fit(X)
         self.rows_ = self.scaler_.transform(X).astype(np.float32)

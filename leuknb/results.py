@@ -7,6 +7,7 @@ __all__ = ['fit_cell', 'fit_rows', 'reproduce', 'Run', 'predict']
 
 # %% ../nbs/70_results.ipynb #d312134c
 import shutil
+import sys
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
@@ -18,10 +19,12 @@ from tqdm.auto import tqdm
 
 from .audit import audit_run
 from .data import catalogue, save_catalogue
-from .lib.config import Config, bundled_weights, check_config, make_backbone, make_finetuned, make_head
+from leuknb.lib.config import (
+    Config, bundled_weights, check_config, make_backbone, make_finetuned, make_head, reading,
+)
 from .lib.errors import InputError
-from .lib.files import digest
-from .lib.models import predict, store_model
+from .lib.files import check_writable, digest
+from .lib.models import predict, predicted_table, store_model
 from leuknb.lib.runs import (
     Run, data_facts, machine, read_json, read_table, start_run, versions, weight_facts, write_table,
 )
@@ -31,7 +34,8 @@ from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report
 from leuknb.splits import (
-    each_fold, inner_blocks, inner_groups, inner_split, load_split, save_split, split, subsample, train_test_rows,
+    default_scheme, each_fold, inner_blocks, inner_groups, inner_split, load_split, save_split, shared_patients, split,
+    subsample, train_test_rows,
 )
 
 _all_ = ["Run", "predict"]
@@ -45,11 +49,10 @@ def prediction_rows(
     names: dict,  # backbone, weights, head
 ) -> pd.DataFrame:
     "Predict held-out images as rows of the predictions table; probabilities have six decimals."
-    proba = model.predict_proba(inputs).round(6)
     facts = {"image": test["image"].to_numpy(), "variant": test["variant"].to_numpy(), **names, "split": "test",
-             "fold": fold, "true": test["label"].astype(str).to_numpy(), "predicted": model.predict(inputs)}
-    columns = {label: proba[:, i] for i, label in enumerate(model.classes_)}
-    return pd.DataFrame(facts | {f"p_{label}": columns.get(label, 0.0) for label in test["label"].cat.categories})
+             "fold": fold, "true": test["label"].astype(str).to_numpy()}
+    predicted = predicted_table(model, inputs, list(test["label"].cat.categories))
+    return pd.concat([pd.DataFrame(facts), predicted.reset_index(drop=True)], axis=1)
 
 # %% ../nbs/70_results.ipynb #6584900f
 def fit_cell(
@@ -222,18 +225,19 @@ def prepare(
     config: Config,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Config]:  # catalogue, split, completed settings
     "Read and split the images; everything is checked before any work starts."
-    cat = catalogue(data, on_bad=on_bad, variants=config.variants)
+    cat = catalogue(data, on_bad=on_bad, variants=config.variants, **reading(config))
     present = tuple(sorted(cat["variant"].unique()))
     config = replace(config, variants=config.variants or present)
     check_config(config, present)
     if reserved := {"macro", "overall"} & set(cat["label"].cat.categories):
         raise InputError(f"{data}: a class is named {reserved.pop()}, which is a row of the tables; rename it")
     cat = subsample(cat, config.seed) if config.quick else cat
+    config = replace(config, split=config.split or default_scheme(cat))
     if Path(config.split).suffix.lower() == ".csv":
         table = load_split(config.split, cat)
         table["fold"] = table["fold"].rank(method="dense").astype(int) - 1
     else:
-        table = split(cat, config.split, config.seed, config.repeats, config.folds, config.embargo)
+        table = split(cat, config.split, config.seed, config.repeats, config.folds, config.embargo, config.valid)
     check_rows(config, cat, table)
     return cat, table, config
 
@@ -260,6 +264,28 @@ def check_rows(
                 inner_split(codes, classes, groups, share, config.seed)
 
 # %% ../nbs/70_results.ipynb #39d47179
+def shared_facts(
+    cat: pd.DataFrame,
+    split_table: pd.DataFrame,  # image, fold, split
+) -> dict:  # shared_patients: how many patients are in both sets, of how many; empty if there are none
+    "Count the patients with images in both the training and the test set."
+    shared = shared_patients(cat, split_table)
+    return {"shared_patients": {"shared": len(shared), "of": cat["patient"][cat["patient"] != ""].nunique()}} if shared else {}
+
+
+def announce(
+    facts: dict,  # of the data
+    scheme: str,  # of the split
+):
+    "Say how the data was read and divided."
+    lines = [f"{facts['read_as']}; split: {scheme}"]
+    if shared := facts.get("shared_patients"):
+        lines.append("{shared} of {of} patients have images in both the training and the test set; how well new patients are "
+                     "recognised is not measured (the split group keeps patients apart)".format(**shared))
+    for line in lines:
+        print(f"leuknb: {line}", file=sys.stderr)
+
+# %% ../nbs/70_results.ipynb #4ee46121
 def reproduce(
     data: str | Path | None,  # a folder of images, or a CSV; None: generated smears
     out: str | Path,  # the run folder
@@ -274,6 +300,7 @@ def reproduce(
     if data is None:
         config = replace(config, weights=config.weights or bundled_weights(config.backbones))
     check_config(config)
+    check_writable(out)
     weights, new = weight_facts(config), not out.exists()
     try:
         data = demo_smears(out, config.seed, progress) if data is None else data
@@ -282,13 +309,21 @@ def reproduce(
         if new:
             shutil.rmtree(out, ignore_errors=True)  # smears drawn for nothing
         raise
-    record = {"choices": asdict(config), "data": data_facts(cat, data), "split": digest(table.to_csv(index=False)),
+    facts = data_facts(cat, data) | shared_facts(cat, table)
+    if progress:
+        announce(facts, config.split)
+    record = {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
               "weights": weights, "versions": versions(), "machine": machine(config), "disclaimer": DISCLAIMER}
     run = start_run(out, record)
     if not run.complete:
         save_catalogue(cat.assign(path=[str(Path(p).resolve()) for p in cat["path"]]), out / "catalogue.csv")
         save_split(table, out / "split.csv")
-        run_grid(run, config, cat, table, progress)
+        try:
+            run_grid(run, config, cat, table, progress)
+        except Exception:  # Ctrl-C is none: it leaves what can be continued
+            if new and not list(run.path.glob("parts/*.csv")):
+                shutil.rmtree(out, ignore_errors=True)
+            raise
         write_tables(run, config)
         write_figures(run)
     if not run.complete or audit and not (out / "audit").exists():

@@ -5,8 +5,10 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import torch
 from discs import QUIET, ten_images
+from PIL import Image
 from safetensors.torch import save_file
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
@@ -17,6 +19,7 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from leuknb.backbones import Backbone, feature_maps
+from leuknb.knn import KNNHead
 from leuknb.lib.errors import InputError
 from leuknb.lib.weights import save_weights
 from leuknb.networks import load_network, random_network
@@ -126,6 +129,23 @@ def test_paths_in_any_container(paths):
     for X in (text, np.array(text), np.array(text)[:, None], pd.Series(text, index=range(5, 15)),
               pd.DataFrame({"image": text, "path": text}), tuple(paths)):
         assert np.array_equal(backbone.transform(X), expected)
+
+
+@pytest.mark.parametrize("X, kind", [
+    ([np.zeros((64, 64, 3), np.uint8)], "ndarray"), ([Image.new("RGB", (64, 64))], "Image"), (np.zeros((2, 64, 64, 3), np.uint8), "ndarray"),
+    (Image.new("RGB", (64, 64)), "Image"), ([b"smear.png"], "bytes"), ([np.nan], "float"), (np.array([1.0, 2.0]), "float64")])
+def test_pixels_instead_of_paths_are_refused_by_name(X, kind):
+    with pytest.raises(InputError, match=f"is given as {kind}, not as a path: save it to a file first"):
+        Backbone("alexnet", "random", **QUIET).transform(X)
+
+
+@pytest.mark.parametrize("weights", ["random", "synth"])
+def test_skops_keeps_a_pipeline(paths, weights):
+    model = make_pipeline(Backbone("alexnet", weights, **QUIET), KNNHead(cv=2)).fit(paths, ["a", "b"] * 5)
+    file = skops.io.dumps(model)
+    names = skops.io.get_untrusted_types(data=file)
+    assert all(name.startswith("leuknb.") for name in names)
+    assert np.array_equal(skops.io.loads(file, trusted=names).predict_proba(paths), model.predict_proba(paths))
 
 
 def test_changed_settings_are_resolved_anew(paths):

@@ -1,11 +1,9 @@
 """Nested choices: without a better candidate the best looks better than it is, with one it is chosen; the log counts."""
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 TOOLS = Path(__file__).parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -45,9 +43,3 @@ def test_the_log_counts(tmp_path):
     for data in "xyx":
         record(log, {"data": data, "value": 0.9})
     assert len(earlier(log, "x")) == 2 and len(pd.read_csv(log)) == 3
-
-
-@pytest.mark.parametrize("tool", ["choose", "confirm", "measure_scenes", "bench_intervals"])
-def test_tools_explain_themselves(tool):
-    done = subprocess.run([sys.executable, TOOLS / f"{tool}.py", "--help"], capture_output=True, text=True)
-    assert done.returncode == 0 and "usage" in done.stdout

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
 import torch
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_predict
+from skorch.callbacks import Callback
 
 from leuknb.backbones import Backbone
 from leuknb.finetune import FineTuned, PRESETS, augment
@@ -336,6 +338,34 @@ def test_densenet_last_block(data):
 def test_weights_beyond_half_precision(data):
     with pytest.raises(InputError, match="take a smaller `lr` than 1e"):
         FineTuned("alexnet", **HEAD | dict(epochs=1, validation=None, batch_size=64, schedule="constant", lr=1e30, clip=None)).fit(*data)
+
+
+def test_skops_keeps_a_model(data, model):
+    file = skops.io.dumps(model)
+    again = skops.io.loads(file, trusted=skops.io.get_untrusted_types(data=file))
+    assert np.array_equal(again.predict_proba(data[0]), model.predict_proba(data[0]))
+    pd.testing.assert_frame_equal(again.history_, model.history_)
+    assert not any(isinstance(value, (pd.DataFrame, torch.nn.Module)) for value in model.__getstate__().values())
+
+
+class Epochs(Callback):
+    "Counts epochs."
+    count = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        Epochs.count += 1
+
+
+def test_callbacks_of_the_user(data, model):
+    watched = FineTuned("alexnet", **HEAD, callbacks=[Epochs()]).fit(*data)
+    assert Epochs.count == len(watched.history_) and "callbacks" not in watched.card()["settings"]
+    assert np.array_equal(watched.predict_proba(data[0]), model.predict_proba(data[0]))
+
+
+def test_a_network_with_further_outputs_trains_on_small_images(data):
+    paths, labels = data
+    tuned = FineTuned("inception_v3", **SMALL | dict(unfreeze="all", epochs=1, size=80)).fit(paths[:16], labels[:16])
+    assert tuned.predict_proba(paths[:2]).shape == (2, 2)
 
 
 def test_labels_in_a_column(data, model):

@@ -15,7 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
 from leuknb.calibration import fit_temperature
-from leuknb.heads import HEADS, SoftmaxHead
+from leuknb.heads import HEADS, LDAHead, SoftmaxHead
 from leuknb.knn import KNNHead
 from leuknb.lib.errors import InputError
 from leuknb.svm import SVMHead
@@ -118,6 +118,36 @@ def test_pandas_labels_and_constant_features(head):
     assert fitted.classes_.tolist() == list(NAMES) and fitted.score(constant, label) > 0.5
     blank = head().fit(np.ones((40, 6)), np.tile(["a", "b"], 20))
     assert set(blank.predict(np.ones((3, 6)))) <= {"a", "b"}
+
+
+KINDS = {
+    "list": list, "object": lambda y: y.astype(object), "shuffled index": lambda y: pd.Series(y, index=np.arange(240)[::-1] + 5),
+    "filtered": lambda y: pd.Series(pd.Categorical(y, [*NAMES, "Late"], ordered=True), index=np.arange(240)[::-1]),
+    "categorical": lambda y: pd.Categorical(y, [*NAMES, "Late"]), "one column": lambda y: pd.DataFrame({"label": y}),
+    "text": lambda y: pd.Series(y, dtype="string"), "whole numbers": lambda y: np.searchsorted(NAMES, y),
+    "nullable": lambda y: pd.Series(np.searchsorted(NAMES, y), dtype="Int64"), "numbers as objects": lambda y: np.searchsorted(NAMES, y).astype(object),
+    "booleans": lambda y: y == NAMES[0],
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("groups", [False, True])
+def test_labels_of_every_kind(kind, groups):
+    y, people = KINDS[kind](Y), np.arange(240) // 4
+    head = LDAHead(0.1, cv=2, calibrate=False).fit(X, y, groups=pd.Series(people, index=people[::-1] + 7) if groups else None)
+    plain = Y == NAMES[0] if kind == "booleans" else np.searchsorted(NAMES, Y) if "number" in kind or kind == "nullable" else Y
+    expected = LDAHead(0.1, cv=2, calibrate=False).fit(X, plain, groups=people if groups else None)
+    assert head.classes_.tolist() == np.unique(plain).tolist() and head.classes_.dtype != object
+    assert np.array_equal(head.predict_proba(X), expected.predict_proba(X)) and (head.predict(X) == expected.predict(X)).all()
+
+
+@pytest.mark.parametrize("y, message", [
+    (Y.astype(bytes), "is bytes: give text, as label.decode"), ([None, *Y[1:]], "1 of 240 labels are missing"),
+    (pd.Series(Y).where(np.arange(240) > 2), "3 of 240 labels are missing"), ([1, *Y[1:]], "some labels are text and some are not"),
+])
+def test_labels_that_cannot_be(y, message):
+    with pytest.raises(InputError, match=message):
+        LDAHead().fit(X, y)
 
 
 BAD = [

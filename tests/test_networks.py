@@ -45,6 +45,21 @@ def test_layers_by_name():
     assert resolve_layers("resnet18", "layer4.1.relu_1+penultimate")[0] == ("layer4.1.relu_1", "penultimate")
 
 
+@pytest.mark.parametrize("name, size", [("inception_v3", 75), ("googlenet", 32), ("resnet18", 32), ("alexnet", 64)])
+def test_least_sizes_to_train_on(name, size):
+    networks.check_training_size(name, size)
+    assert not any("aux" in key.lower() for key in skeleton(name).state_dict())
+    if name in ("inception_v3", "alexnet"):
+        with pytest.raises(InputError, match=f"{name} cannot be trained on images of {size - 2} x {size - 2} pixels; choose a size such as"):
+            networks.check_training_size(name, size - 2)
+
+
+def test_a_bare_network_has_the_weights_of_the_whole():
+    whole, bare = load_network("alexnet", "random", seed=3), load_network("alexnet", "random", seed=3, bare=True)
+    assert set(bare.state_dict()) == {key for key in whole.state_dict() if key.startswith("features")}
+    assert all(torch.equal(value, whole.state_dict()[key]) for key, value in bare.state_dict().items())
+
+
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
 def test_the_skeleton_has_the_steps_of_the_network(name):
     assert {"cat", "mul"} <= set(layer_names(name)) and skeleton(name).transform_input

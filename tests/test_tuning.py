@@ -6,7 +6,7 @@ from PIL import Image
 
 from leuknb.finetune import FineTuned
 from leuknb.lib.errors import InputError
-from leuknb.lib.tuning import class_weights
+from leuknb.lib.tuning import check_classes, check_images, class_weights
 from two_kinds import HEAD, two_kinds
 
 
@@ -54,6 +54,41 @@ def test_class_weights():
 def test_bad_settings(data, change, message):
     with pytest.raises(InputError, match=message):
         FineTuned(**dict(name="alexnet") | HEAD | change).fit(*data)
+
+
+@pytest.mark.parametrize("kind", ["filtered", "one column", "object", "whole numbers", "booleans"])
+def test_labels_of_every_kind(data, kind):
+    paths, labels = data
+    benign = np.array(labels) == "Benign"
+    filtered = pd.Series(pd.Categorical(labels, ["Benign", "Early", "Pro"], ordered=True), index=np.arange(32)[::-1] + 9)
+    y = {"filtered": filtered, "one column": pd.DataFrame({"label": labels}), "object": np.array(labels, dtype=object),
+         "whole numbers": np.where(benign, 3, 5), "booleans": ~benign}[kind]
+    found, names = check_images(pd.DataFrame({"path": paths}, index=np.arange(32)[::-1]), y)
+    classes, codes = check_classes(names)
+    assert len(found) == 32 and codes.tolist() == (~benign).astype(int).tolist()
+    assert classes.tolist() == {"whole numbers": [3, 5], "booleans": [False, True]}.get(kind, ["Benign", "Pro"])
+
+
+def test_a_catalogue_filtered_to_two_classes(data):
+    paths, labels = data
+    cat = pd.DataFrame({"path": paths, "label": pd.Categorical(labels, ["Benign", "Early", "Pro"], ordered=True), "group": np.arange(32)})
+    cat = cat.sample(frac=1, random_state=0)
+    model = FineTuned("alexnet", **HEAD | dict(epochs=1)).fit(cat["path"], cat["label"], cat["group"])
+    same = FineTuned("alexnet", **HEAD | dict(epochs=1)).fit(cat["path"].tolist(), cat["label"].astype(str).tolist(), cat["group"].tolist())
+    assert model.classes_.tolist() == ["Benign", "Pro"] and model.data_digest_ == same.data_digest_
+    assert np.array_equal(model.predict_proba(paths[:4]), same.predict_proba(paths[:4]))
+
+
+@pytest.mark.parametrize("change, message", [
+    (dict(name="inception_v3", size=60), "inception_v3 cannot be trained on images of 60 x 60 pixels; choose a size such as 80, 96"),
+    (dict(name="alexnet", head="torchvision", size=48), "alexnet cannot be trained on images of 48 x 48 pixels"),
+    (dict(name="vit_b_16", size=100, unfreeze="all"), "choose a size such as 224$"),
+    (dict(name="vit_b_16", size=224, unfreeze="last-block"), "its last block is not known; choose classifier or all"),
+    (dict(callbacks=["log"]), "callbacks: 'log' is no callback of skorch"),
+])
+def test_check_finds_it_before_an_image_is_read(change, message):
+    with pytest.raises(InputError, match=message):
+        FineTuned(**dict(name="alexnet", weights="random", progress=False) | change).check()
 
 
 def test_groups_of_another_length(data):

@@ -22,6 +22,7 @@ EXCEPTIONS = {  # "notebook: budget" or, for a cell, "notebook: cell NAME" with 
     "30_knn: cell KNNHead": "one estimator: four settings, the five methods of a head, kneighbors",
     "31_svm: cell SVMHead": "one estimator: five settings, the five methods of a head, pairwise decisions",
     "40_finetune: cell FineTuned": "one estimator: fit, predict, saving and the attributes of its plan",
+    "lib/cut: cell StatsNetwork": "one network: its two parts, their statistics, the classifier on them and its scale",
     "65_robust: cell RobustHead": "one estimator: settings, fit, predict and predict_proba",
     "65_robust: cell Robust": "one estimator: twelve settings, fit, predict and predict_proba",
     "lib/published: cell Published": "one record of the paper: thirteen fields, each with what is printed there",

@@ -12,16 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import make_pipeline
 
 from leuknb.backbones import Backbone
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead
 from leuknb.lib.cache import cache_folder
 from leuknb.lib.files import digest
-from leuknb.lib.registration import Register, overlapping_pairs, thumbnails
+from leuknb.lib.registration import Register, neighbour_pairs, overlapping_pairs, thumbnails
 from leuknb.robust import Robust, RobustHead
-from leuknb.scenes import field_leaks, ladder, lag_similarity, one_row_each, scenes, streams, with_scenes
+from leuknb.scenes import STEPS, field_leaks, ladder, lag_similarity, one_row_each, scenes, streams, with_scenes
 from leuknb.shortcuts import ShortcutFeatures
 from leuknb.splits import inner_groups, split
 from leuknb.svm import SVMHead
@@ -75,11 +74,12 @@ def threshold(rows, args):
 def fields(rows, args):
     "Overlapping pairs of each class, and of all."
     pairs, group = scenes(rows), rows.set_index("image")["group"]
-    near = scenes(rows, search="near")
     grouped = group[pairs["first"]].to_numpy() == group[pairs["second"]].to_numpy()
-    seen = pairs.merge(near[["first", "second"]], how="left", indicator=True)["_merge"].eq("both").to_numpy()
-    table = pd.DataFrame({"class": pairs["label"].astype(str), "pairs": 1, "grouped": grouped, "found near": seen, "farthest": pairs["files_apart"]})
-    how = {"pairs": "sum", "grouped": "sum", "found near": "sum", "farthest": "max"}
+    near = neighbour_pairs(rows["label"].astype(str).to_numpy(), *thumbnails(rows["path"].tolist(), rows["sha256"].tolist()))
+    candidates = {(rows["image"][i], rows["image"][j]) for i, others in near for j in others}
+    seen = [pair in candidates for pair in zip(pairs["first"], pairs["second"])]
+    table = pd.DataFrame({"class": pairs["label"].astype(str), "pairs": 1, "grouped": grouped, "among neighbours": seen, "farthest": pairs["files_apart"]})
+    how = {"pairs": "sum", "grouped": "sum", "among neighbours": "sum", "farthest": "max"}
     found = table.groupby("class", sort=False).agg(how)
     found.loc["all"] = table.agg(how)
     for seed in (1, 2, 3):
@@ -112,14 +112,16 @@ def ladders(rows, args):
     rows, place = with_scenes(rows, scenes(rows)), streams(rows)["place"].to_numpy()
     tables = []
     for name in args.models.split(","):
-        kept = cache_folder() / "ladders" / f"{name}-{digest(rows['sha256'].tolist(), rows['group'].tolist(), place)}.csv"
-        if not kept.exists():
-            model, X = models(rows, args)[name]()
-            table = ladder(model, rows, X, place)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            table.to_csv(kept, index=False)
-        tables.append(pd.read_csv(kept).assign(model=name))
-        print(tables[-1].to_string(), flush=True)
+        model = X = None
+        for step in STEPS:
+            kept = cache_folder() / "ladders" / f"{digest(name, step, rows['sha256'].tolist(), rows['group'].tolist(), place)}.csv"
+            if not kept.exists():
+                if model is None:
+                    model, X = models(rows, args)[name]()
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                ladder(model, rows, X, place, [step]).to_csv(kept, index=False)
+            tables.append(pd.read_csv(kept).assign(model=name))
+            print(tables[-1].to_string(), flush=True)
     return pd.concat(tables)[["model", *tables[0].columns.drop("model")]]
 
 

@@ -69,7 +69,7 @@ def try_installed(file):
         builder = venv.EnvBuilder(with_pip=False, symlinks=os.name != "nt")
         builder.create(Path(place) / "env")
         python = Path(place) / "env" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-build-isolation", file)
+        run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", file)
         here = subprocess.run([sys.executable, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True).stdout.strip()
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         script = f"import sys; sys.path.append({here!r})\n{TRIAL}"

@@ -91,12 +91,8 @@ class Annotations:
         return self._undo.pop()[0]
 
 # %% ../../nbs/lib/annotations.ipynb #4f37874a
-def export_labels(
-    annotations: Annotations,
-    catalogue: pd.DataFrame,  # of the run
-    path: str | Path | None = None,  # default: relabelled.csv in the run folder
-) -> Path:
-    "Write a CSV of every image with its corrected label."
+def export_labels(annotations: Annotations, catalogue: pd.DataFrame, path: str | Path | None = None) -> Path:
+    "Write a CSV of every image with its corrected label; None: to relabelled.csv in the run folder."
     path = Path(path or annotations.path.parent / "relabelled.csv")
     corrected = catalogue["image"].map(lambda image: annotations[image]["label"])
     rows = pd.DataFrame({

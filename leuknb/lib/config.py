@@ -36,7 +36,10 @@ class Config:
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | None = shared("preprocess")
-    split: str = setting("paper", "paper, group, kfold, group-kfold, blocks, or a split.csv; of generated smears group")
+    split: str | None = setting(None, "given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or a "
+                                "split.csv; None: given where the data has it, else group where patients are known, else paper")
+    valid: str = choice("train", "the authors' validation images under the split given: trained on, too; out: left out",
+                        "train", "out")
     seed: int = shared("seed")
     repeats: int = setting(1, "independent random splits")
     folds: int = setting(5, "of kfold, group-kfold and blocks")
@@ -49,11 +52,30 @@ class Config:
     tune: bool = setting(True, "False: the paper's most likely fixed settings instead of inner validation")
     precision: str = shared("precision")
     device: str = shared("device")
+    similar: float = setting(0.9, "likeness above which two images are of one group", low=0.01, high=1)
+    bits: int | None = setting(None, "used bits of files of 16 bits; None: as the files say, else from their largest value",
+                               low=1, high=16)
+    layout: str | None = setting(None, "what the levels of folders mean: class/patient, split/class, fold/class, "
+                                 "site/class, ...; - for a level that means nothing; None: found by names and structure")
+    path_column: str | None = setting(None, "of a CSV; None: found by its name")
+    label_column: str | None = setting(None, "of a CSV; None: found by its name")
+    patient_column: str | None = setting(None, "of a CSV; None: found by its name")
+    split_column: str | None = setting(None, "of a CSV: training, validation or test set; None: found by its name")
     quick: bool = setting(False, "at most 40 images a class: a first look, not a result")
 
     def weights_of(self, backbone: str) -> str:
         "Return the weights of one backbone."
         return self.weights.get(backbone, self.weights.get("", "imagenet"))
+
+# %% ../../nbs/lib/config.ipynb #712e8ea5
+READING = ("similar", "bits", "layout", "path_column", "label_column", "patient_column", "split_column")
+
+
+def reading(
+    config: Config,
+) -> dict:  # arguments of `catalogue`
+    "The settings that say how images are read."
+    return {name: getattr(config, name) for name in READING}
 
 # %% ../../nbs/lib/config.ipynb #5adcdada
 NETWORK = ("layer", "pool", "size", "crop", "preprocess", "seed", "precision", "device")
@@ -127,6 +149,8 @@ def check_config(
     for name, low, high in (("repeats", 1, 10**6), ("folds", 1, 10**6), ("embargo", 0, 10**6), ("seed", 0, 2**32 - 1)):
         check_number(name, getattr(config, name), low, high, whole=True)
     check_number("epochs", config.epochs, 1, whole=True, none=True)
+    check_number("similar", config.similar, 0.01, 1)
+    check_number("bits", config.bits, 1, 16, whole=True, none=True)
     check_weights(config)
     check_split(config)
     check_heads(config)
@@ -147,9 +171,9 @@ def check_split(
     config: Config,
 ):
     "Raise `InputError` if no split is named, or if a file of one is to be drawn anew."
-    if not config.split:
-        raise InputError("`split` is empty; choose paper, group, kfold, group-kfold, blocks, or a split.csv")
-    if Path(config.split).suffix.lower() == ".csv" and (config.repeats > 1 or config.quick):
+    if config.split == "":
+        raise InputError("`split` is empty; choose given, group, paper, kfold, group-kfold, blocks, or a split.csv")
+    if config.split and Path(config.split).suffix.lower() == ".csv" and (config.repeats > 1 or config.quick):
         raise InputError(f"split {config.split!r}: a file is not drawn again; leave out `repeats` and `quick`")
 
 # %% ../../nbs/lib/config.ipynb #f17e26ab

@@ -115,13 +115,8 @@ def array_file(path: Path, dtype, shape):
     return array
 
 # %% ../../nbs/lib/laboratories.ipynb #9c258ff0
-def draw_set(
-    out: str | Path,  # folder
-    laboratories: int,
-    seed: int = 0,
-    progress: bool = True,
-):  # memory-mapped: images (laboratories, PATIENTS, FIELDS, SIZE, SIZE, 4), facts (laboratories, PATIENTS, 17)
-    "Draw the training set, or what is missing of it."
+def draw_set(out: str | Path, laboratories: int, seed: int = 0, progress: bool = True):
+    "Draw the training set, or what is missing of it: the arrays of `draw_laboratory` for each one, memory-mapped."
     from tqdm.auto import tqdm
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)

@@ -21,12 +21,18 @@ def quadratic_terms(height, width):
 def transmitted_light(
     rgb: np.ndarray,  # (h, w, 3) uint8
     smooth: float = 1.0,  # sd of a blur against noise, pixels
+    left_out: np.ndarray | None = None,  # (h, w) bool, pixels that show no smear
 ) -> np.ndarray:  # (h, w, 3) float32, 1 where the glass is empty
     "Estimate the light that passed through the smear, relative to empty glass."
+    if left_out is not None:  # the nearest pixel of the smear takes their place
+        rgb = rgb[tuple(ndimage.distance_transform_edt(left_out, return_distances=False, return_indices=True))]
     light = np.log(ndimage.gaussian_filter(rgb.astype(np.float32), (smooth, smooth, 0)).clip(1))
     step = max(1, min(rgb.shape[:2]) // 40)
     surface = quadratic_terms(*rgb.shape[:2])
     coarse, terms = light[::step, ::step].reshape(-1, 3), surface[::step, ::step].reshape(-1, 6)
+    if left_out is not None:
+        shown = ~left_out[::step, ::step].ravel()
+        coarse, terms = coarse[shown], terms[shown]
     grey = coarse.sum(1)
     glass = grey >= (threshold_otsu(grey) if np.ptp(grey) > 0 else grey)
     for _ in range(3):
@@ -49,16 +55,19 @@ def purple(
 
 def nucleated(
     light: np.ndarray,  # (h, w, 3), from `transmitted_light`
+    left_out: np.ndarray | None = None,  # (h, w) bool, pixels that show no smear
 ) -> np.ndarray:  # (h, w) bool
     "Mark the cells with a nucleus; nothing, if nothing stands out from the red cells."
+    shown = slice(None) if left_out is None else ~left_out
     darkness = -np.log10(light).sum(-1)
-    matter = darkness > max(0.7 * threshold_otsu(darkness), 0.08)
+    matter = darkness > max(0.7 * threshold_otsu(darkness[shown]), 0.08)
     stained = purple(light)
-    if matter.sum() < 2 or np.ptp(stained[matter]) == 0:
+    measured = stained[matter if left_out is None else matter & ~left_out]
+    if len(measured) < 2 or np.ptp(measured) == 0:
         return np.zeros(matter.shape, bool)
-    level = threshold_otsu(stained[matter])
+    level = threshold_otsu(measured)
+    red = measured[measured <= level].mean()
+    contrast = measured[measured > level].mean() - red
     cells = matter & (stained > level)
-    red = stained[matter & ~cells].mean()
-    contrast = stained[cells].mean() - red
     cells = apply_hysteresis_threshold(np.where(matter, stained, -np.inf), red + REACH * (level - red), level)
     return ndimage.binary_fill_holes(cells) & matter & (contrast > CONTRAST)

@@ -16,9 +16,7 @@ from .errors import check_choice
 FOLDER = files("leuknb") / "assets" / "measured"
 
 
-def measured(
-    *names: str,  # such as "audit-leaks"; several are joined, one below the other
-) -> pd.DataFrame:  # as it was written; "nan" alone is a missing value
+def measured(*names: str) -> pd.DataFrame:  # several tables are joined, one below the other; "nan" alone is missing
     "Read tables that were measured on the public images; `InputError` lists the tables that there are."
     known = sorted(path.name.removesuffix(".csv") for path in FOLDER.iterdir() if path.name.endswith(".csv"))
     tables = []

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .config import Config, make_backbone
+from .depth import assume_bits
 from .errors import InputError
 from .files import digest, write_json, write_text
 from .tables import OVER_PATHS, interval, percent
@@ -105,7 +106,9 @@ class RunTables:
     def catalogue(self) -> pd.DataFrame:
         "The images."
         from leuknb.data import load_catalogue
-        return load_catalogue(self.path / "catalogue.csv")
+        cat, bits = load_catalogue(self.path / "catalogue.csv"), self.choices.bits
+        assume_bits(cat["path"], bits or self.config["data"].get("bits"), explicit=bits is not None)
+        return cat
 
     @cached_property
     def split(self) -> pd.DataFrame:
@@ -181,12 +184,13 @@ def data_facts(
 ) -> dict:
     "Describe the images: where, how many of each class, a digest of all their bytes, and what was odd."
     counts = cat.groupby(["variant", "label"], observed=True).size()
+    more = {name: cat.attrs[name] for name in ("read_as", "bits") if cat.attrs.get(name)}
     rows = sorted(zip(cat["image"], cat["variant"], cat["label"].astype(str), cat["group"], cat["sha256"]))
     return {"root": str(Path(root).resolve()), "digest": digest(rows),
             "counts": {v: {str(k): int(n) for k, n in counts[v].items()} for v in counts.index.levels[0]},
             "left_out": [str(p) for p in cat.attrs.get("problems", [])],
             "warnings": [str(p) for p in cat.attrs.get("warnings", [])],
-            "synthetic": is_synthetic(cat["path"])}
+            "synthetic": is_synthetic(cat["path"]), **more}
 
 
 def is_synthetic(

@@ -32,13 +32,8 @@ def one_variant(cat: pd.DataFrame, variant: str) -> pd.DataFrame:
     return rows
 
 # %% ../../nbs/lib/scoring.ipynb #288ea4e4
-def score_rows(
-    make: Callable,  # () -> an unfitted classifier
-    inputs: np.ndarray,  # (n, ...) a row of features for each image
-    rows: pd.DataFrame,  # (n, ...) of a catalogue, one row per image
-    parts: pd.DataFrame,  # image, fold, split
-) -> pd.Series:  # correct, by image
-    "Fit a classifier on the training rows of each fold and test it on the others."
+def score_rows(make: Callable, inputs: np.ndarray, rows: pd.DataFrame, parts: pd.DataFrame) -> pd.Series:
+    "Fit a classifier `make()` on the training rows of each fold and test it on the others: correct, by image."
     y, groups, images = rows["label"].astype(str).to_numpy(), rows["group"].to_numpy(), rows["image"].to_numpy()
     tested = []
     for _, train, test in each_fold(rows, parts):
@@ -62,12 +57,8 @@ def score_run(predictions: pd.DataFrame) -> dict[str, pd.Series]:  # "alexnet/sv
             for (b, h, v), part in rows.groupby(["backbone", "head", "variant"], sort=False)}
 
 
-def score_models(
-    models: dict,  # name -> estimator over paths of original images, fitted on fold 0's training rows
-    cat: pd.DataFrame,  # a catalogue
-    parts: pd.DataFrame,  # image, fold, split
-) -> dict[str, pd.Series]:  # name -> correct, by image
-    "Score fitted models on the test rows of fold 0."
+def score_models(models: dict, cat: pd.DataFrame, parts: pd.DataFrame) -> dict[str, pd.Series]:
+    "Score estimators, fitted on fold 0's training rows, on its test rows: name -> correct, by image."
     if not models:
         return {}
     rows = one_variant(cat, "original")
@@ -98,13 +89,8 @@ def uncached(model):
                      for (name, step), changes in zip(model.steps, off)])
 
 # %% ../../nbs/lib/scoring.ipynb #01378125
-def paired_gap(
-    correct: pd.Series,  # of one model, by image
-    rival: pd.Series,  # of another one
-    groups: pd.Series,  # image -> its group
-    confidence: float = 0.95,  # of the interval
-) -> tuple[float, float, float]:  # difference of the accuracies, low, high
-    "Compare two models on the images that both were tested on, with a t interval over groups."
+def paired_gap(correct: pd.Series, rival: pd.Series, groups: pd.Series, confidence: float = 0.95) -> tuple:
+    "Compare two models on images that both were tested on: difference, low, high, by a t interval over groups."
     both = correct.index.intersection(rival.index)
     difference = (correct[both] - rival[both]).to_numpy(float)
     error, n_groups = clustered_error(difference, groups[both])

@@ -54,6 +54,7 @@ def estimator(cls):
     summary = cls.__doc__
     cls = dataclass(eq=False, repr=False)(cls)  # equality and display are scikit-learn's
     positional_first = sorted((f for f in fields(cls) if f.init), key=lambda f: f.kw_only)
-    lines = [f"    {f.name} = {f.default!r}: {f.metadata.get('help', '')}" for f in positional_first]
+    more = lambda limits: f"; one of {', '.join(limits['choices'])}" if "choices" in limits else ""
+    lines = [f"    {f.name} = {f.default!r}: {f.metadata.get('help', '')}{more(f.metadata)}" for f in positional_first]
     cls.__doc__ = "\n".join([summary, "", "Settings:", *lines])
     return cls

@@ -17,13 +17,8 @@ from PIL import Image
 from .files import read_image
 
 # %% ../../nbs/lib/tables.ipynb #65ce5818
-def percent(
-    value: float,  # fraction, or a coefficient such as kappa
-    low: float = np.nan,  # interval
-    high: float = np.nan,
-    scale: float = 100,  # 1 shows the number as it is, with three decimals
-) -> str:
-    "A value with its interval, such as `97.4 [93.4, 99.0]`; `-` where undefined."
+def percent(value: float, low: float = np.nan, high: float = np.nan, scale: float = 100) -> str:
+    "A value with its interval, such as `97.4 [93.4, 99.0]`, or, with scale 1, as it is; `-` where undefined."
     digits = 1 if scale == 100 else 3
     shown = ["-" if np.isnan(v) else f"{v * scale:.{digits}f}" for v in (value, low, high)]
     return shown[0] if shown[1:] == ["-", "-"] else f"{shown[0]} [{shown[1]}, {shown[2]}]"
