@@ -29,7 +29,7 @@ from .shifts import SEVERITIES, check_shifts, plot_shifts, shift_table, shift_ve
 from leuknb.shortcuts import (
     ShortcutFeatures, plot_shortcuts, shortcut_head, shortcut_table, shortcut_verdicts, table_features,
 )
-from .splits import split, train_test_rows
+from .splits import default_scheme, shared_patients, split, train_test_rows
 from .svm import SVMHead
 
 # %% ../nbs/63_audit.ipynb #5fd2a3d5
@@ -37,7 +37,7 @@ from .svm import SVMHead
 class Case:
     "What an audit examines, and how thoroughly."
     cat: pd.DataFrame  # a catalogue
-    parts: pd.DataFrame | None = None  # image, fold, split; None: the paper's kind of split
+    parts: pd.DataFrame | None = None  # image, fold, split; None: the split that suits the catalogue
     models: dict | None = None  # name -> pipeline over paths of original images, fitted on fold 0's training rows
     predictions: pd.DataFrame | None = None  # of a run with that split; None: the models predict
     segmented: dict | None = None  # name -> fitted estimator over paths of segmented images
@@ -52,7 +52,7 @@ class Case:
 
     def __post_init__(self):
         check_shifts(self.shifts, self.severities, self.images)
-        self.parts = split(self.cat, "paper", seed=self.seed) if self.parts is None else self.parts
+        self.parts = split(self.cat, seed=self.seed) if self.parts is None else self.parts
         self.models, self.segmented = self.models or {}, self.segmented or {}
 
     features = cached_property(lambda self: table_features(self.cat, progress=self.progress))
@@ -145,7 +145,7 @@ CHAPTERS = {"shortcuts": shortcut_chapter, "leaks": leak_chapter, "splits": spli
 
 def audit(
     cat: pd.DataFrame,  # a catalogue
-    parts: pd.DataFrame | None = None,  # image, fold, split; None: the paper's kind of split
+    parts: pd.DataFrame | None = None,  # image, fold, split; None: the split that suits the catalogue
     models: dict | None = None,  # name -> pipeline over paths of original images, fitted on fold 0's training rows
     chapters=tuple(CHAPTERS),  # names
     about: str = "Audit",  # what is examined, in words
@@ -153,8 +153,11 @@ def audit(
 ) -> Audit:
     "Examine images and models; what cannot be examined is noted. `InputError` for unknown names."
     for name in chapters:
-        check_choice("chapter", name, CHAPTERS)
+        check_choice("chapters", name, CHAPTERS)
     case, result = Case(cat, parts, models, **options), Audit(about)
+    if shared := shared_patients(cat, case.parts):
+        known = cat.loc[cat["patient"] != "", "patient"].nunique()
+        result.notes.append(f"{len(shared)} of {known} patients have images in both the training and the test set")
     for name in [name for name in CHAPTERS if name in chapters]:
         try:
             result.chapters[name] = CHAPTERS[name](case)
@@ -165,7 +168,7 @@ def audit(
 
 # %% ../nbs/63_audit.ipynb #c599b66a
 SPLIT_WORDS = {"paper": "at random by image", "kfold": "at random by image", "group": "by group",
-               "group-kfold": "by group", "blocks": "in blocks of file order"}
+               "group-kfold": "by group", "blocks": "in blocks of file order", "given": "as the data is divided"}
 BRIEF = dict(chapters=("shortcuts", "leaks", "masks", "shifts"), thorough=False, severities=("mild",),
              shifts=("warm", "dark", "blur", "grey"))
 
@@ -173,7 +176,7 @@ BRIEF = dict(chapters=("shortcuts", "leaks", "masks", "shifts"), thorough=False,
 def check_audit(seed: int, chapters=(), shifts=None, images: int = 1, **_):
     "Raise `InputError` for options that an audit cannot have, before any work."
     for name in chapters:
-        check_choice("chapter", name, CHAPTERS)
+        check_choice("chapters", name, CHAPTERS)
     check_shifts(shifts, (), images)
     check_number("seed", seed, 0, 2**32 - 1, whole=True)
 
@@ -183,7 +186,7 @@ def check_images(run: Run):
     gone = [path for path in run.catalogue["path"] if not Path(path).exists()]
     if gone:
         missing = f"{len(gone)} of {len(run.catalogue)} images of {run.path} are missing"
-        raise InputError(f"{gone[0]}: no such file ({missing}); put the folder back, or audit the images with --data")
+        raise InputError(f"{gone[0]}: no such file ({missing}); put the folder back, or audit the folder of images (`data`)")
 
 
 def model_names(run: Run, variant: str) -> list[str]:  # backbone/head/variant
@@ -229,15 +232,17 @@ def first_model(cat: pd.DataFrame, parts: pd.DataFrame, seed: int, progress: boo
 # %% ../nbs/63_audit.ipynb #7cccfcaa
 def audit_folder(
     data: str | Path,  # a folder of images, or a CSV
-    scheme: str = "paper",  # of the split
+    scheme: str | None = None,  # of the split; None: the one that suits the catalogue
     on_bad: str = "error",  # or skip: what to do with unreadable images
     seed: int = 0,
     progress: bool = True,
+    reading: dict | None = None,  # how the images are read: further settings of `catalogue`
     **options,  # of `audit`
 ) -> Audit:
     "Examine images, with AlexNet and a support vector machine as the model."
     check_audit(seed, **options)
-    cat = catalogue(data, on_bad=on_bad)
+    cat = catalogue(data, on_bad=on_bad, **(reading or {}))
+    scheme = scheme or default_scheme(cat)
     parts = split(cat, scheme, seed=seed)
     chapters = set(options.get("chapters", CHAPTERS))
     models = first_model(cat, parts, seed, progress) if chapters & {"shortcuts", "splits", "shifts"} else {}

@@ -6,7 +6,6 @@
 __all__ = ['Backbone', 'feature_maps']
 
 # %% ../nbs/22_backbones.ipynb #0302b1d8
-import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -156,10 +155,6 @@ class Backbone(TransformerMixin, BaseEstimator):
         "One image as the network's input, float32 (1, 3, size, size)."
         return self.fit().preprocessing_(read_image(path)).to(self.device_)
 
-    def explain_input(self, path: str | Path):  # a matplotlib figure
-        "Draw an image, and what the network sees of it."
-        return draw_input(read_image(path), self.fit().preprocessing_)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit, tags.input_tags.two_d_array, tags.input_tags.string = False, False, True
@@ -167,22 +162,6 @@ class Backbone(TransformerMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return True
-
-# %% ../nbs/22_backbones.ipynb #af78b0db
-def draw_input(image, prepared):  # a PIL image, its `Preprocessing`
-    "Draw an image with the square that is kept, beside the network's view."
-    import matplotlib.pyplot as plt
-    fig, (whole, view) = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
-    left, top, right, bottom = prepared.box(*image.size)
-    kept = plt.Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, color="#D55E00", lw=2)
-    share = (right - left) * (bottom - top) / math.prod(image.size)
-    whole.imshow(image)
-    whole.add_patch(kept)
-    whole.set(title=f"the image; {share:.0%} of it is kept", xlabel="pixels", ylabel="pixels")
-    view.imshow(prepared.pixels(image))
-    view.set(title=f"what the network sees ({prepared.size} x {prepared.size})", xlabel="pixels", ylabel="pixels")
-    plt.close(fig)
-    return fig
 
 # %% ../nbs/22_backbones.ipynb #17f4afc0
 def feature_maps(

@@ -10,13 +10,14 @@ import argparse
 import os
 import re
 import sys
+import textwrap
 import threading
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from types import NoneType
 from typing import get_args
 
-from .lib.config import Config
+from .lib.config import READING, Config
 from .lib.errors import InputError
 
 # %% ../nbs/lib/cli.ipynb #f29e8975
@@ -35,7 +36,7 @@ def weights(text: str) -> dict:  # backbone -> weights; "" -> for all others
 # %% ../nbs/lib/cli.ipynb #67f38aa7
 def add_setting(parser: argparse.ArgumentParser, field):  # field: of `Config`
     "Add the option of one setting; an option that is not used leaves no attribute."
-    flag, text, options = f"--{field.name}", field.metadata["help"], {"default": argparse.SUPPRESS}
+    flag, text, options = f"--{field.name.replace('_', '-')}", field.metadata["help"], {"default": argparse.SUPPRESS}
     kind = next(kind for kind in get_args(field.type) or [field.type] if kind is not NoneType)
     if kind is bool and field.default is None:
         text, options["action"] = text.replace("False: ", f"--no-{field.name}: "), argparse.BooleanOptionalAction
@@ -76,6 +77,12 @@ def add_command(commands, name: str, call, **options) -> argparse.ArgumentParser
     return p
 
 # %% ../nbs/lib/cli.ipynb #c8e0c799
+def add_on_bad(parser: argparse.ArgumentParser, skip: str = "skip: leave them out and list them"):
+    "Add the option that all commands on folders of images have."
+    text = f"what to do with images that cannot be used; {skip} (default: %(default)s)"
+    parser.add_argument("--on-bad", choices=("error", "skip"), default="error", help=text)
+
+# %% ../nbs/lib/cli.ipynb #5cc5cb1e
 def add_reproduce(commands):
     "Add `leuknb reproduce`."
     p = add_command(commands, "reproduce", run_reproduce, help="run the paper's grid on a folder of images")
@@ -86,12 +93,11 @@ def add_reproduce(commands):
                    "--backbones alexnet --weights synth --heads robust --variants original")
     for field in fields(Config):
         add_setting(p, field)
-    p.add_argument("--on-bad", choices=("error", "skip"), default="error",
-                   help="what to do with unreadable images (default: %(default)s)")
+    add_on_bad(p)
     p.add_argument("--no-audit", dest="audit", action="store_false",
                    help='leave the chapter "Can you believe it?" out of the report')
 
-# %% ../nbs/lib/cli.ipynb #5cc5cb1e
+# %% ../nbs/lib/cli.ipynb #115c5dee
 RECIPES = {"robust": dict(backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "synth"})}
 
 
@@ -102,7 +108,7 @@ def settings_of(args) -> dict:
     for name in ("heads", "variants") if recipe else ():
         if named.get(name) and named[name] != recipe[name]:
             raise InputError(f"`recipe` {args.recipe} takes `{name}` {recipe[name][0]}; leave `{name}` out")
-    default = {"weights": {"": "imagenet"} if args.data else {}, "split": "group" if args.data is None else "paper"}
+    default = {"weights": {"": "imagenet"} if args.data else {}}
     return default | recipe | {name: value for name, value in named.items() if value or name not in recipe}
 
 
@@ -114,16 +120,17 @@ def run_reproduce(args):
     run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, **settings_of(args))
     data = run.config["data"]
     for line in [f"left out: {line}" for line in data["left_out"]] + data.get("warnings", []):
-        print(f"leuknb: {line}", file=sys.stderr)
-    print(comparison_table(run.comparison, run.synthetic).to_string(index=False))
+        tell(args, line)
+    print(comparison_table(run.comparison, run.synthetic).iloc[:, :6].to_string(index=False))
     untrained = {"random": "random (untrained)"}
     weights = [(name, facts["weights"]) for name, facts in run.config["weights"].items()]
     shown = ", ".join(f"{name} {untrained.get(of, of)}" for name, of in weights)
     other = " The images are generated; the published numbers belong to other images." if run.synthetic else ""
-    print(f"\nWeights: {shown}.{other}")
-    print(f"\nReport: {run.path / 'report.html'}\n{DISCLAIMER}")
+    print(*textwrap.wrap(f"Weights: {shown}.{other}", 80), "", f"Report: {run.path / 'report.html'}", sep="\n")
+    print(*textwrap.wrap(DISCLAIMER, 80), f"Look at what was misread:  leuknb explore {run.path}",
+          "Learn how it was made:     leuknb course DIR", sep="\n")
 
-# %% ../nbs/lib/cli.ipynb #115c5dee
+# %% ../nbs/lib/cli.ipynb #89d4b9de
 def add_predict(commands):
     "Add `leuknb predict`."
     about = ("Class and probabilities of images. The last column, novelty, is the share of held-out training images "
@@ -135,26 +142,36 @@ def add_predict(commands):
     p.add_argument("--model", metavar="backbone/head/variant",
                    help="default: the best on original images by inner validation")
     p.add_argument("--format", choices=("csv", "json"), default="csv")
+    p.add_argument("--out", metavar="FILE", help="a new file for the table (default: print it)")
+    add_on_bad(p, "skip: rows without a class, with the reason in a last column")
     p.add_argument("--device", default="auto")
 
 
 def run_predict(args):
     "Print a table of predictions."
+    from leuknb.lib.files import check_writable, write_text
     from leuknb.lib.models import model_row, predict
     from leuknb.lib.runs import Run
     from leuknb.lib.templates import DISCLAIMER
+    if args.out is not None and (not args.out or os.path.lexists(args.out)):
+        raise InputError(f"{args.out or 'no name'}: is there already, or no name of a file; name a new file with `out`")
+    if args.out:
+        check_writable(args.out)
     run = Run(args.run)
     row = model_row(run, args.model)
-    table = predict(run, args.images, args.model, device=args.device, progress=False)
+    table = predict(run, args.images, args.model, args.on_bad, device=args.device, progress=False)
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
     if far := int((table["novelty"] > 0.99).sum()):
-        print(f"leuknb: {far} of {len(table)} images are out-of-distribution (novelty above 0.99): "
-              "do not rely on their class", file=sys.stderr)
-    if args.format == "json":
-        return print(table.to_json(orient="records", indent=1))
-    print(table.to_csv(index=False, float_format="%.6f"), end="")
+        tell(args, f"{far} of {len(table)} images are out-of-distribution (novelty above 0.99): "
+             "do not rely on their class")
+    for name, reason in table[["image", "problem"]].itertuples(index=False) if "problem" in table else ():
+        if reason:
+            tell(args, f"left out: {name}: {reason}")
+    as_json = args.format == "json"
+    text = f"{table.to_json(orient='records', indent=1)}\n" if as_json else table.to_csv(index=False, float_format="%.6f")
+    print(text, end="") if args.out is None else write_text(args.out, text)
 
-# %% ../nbs/lib/cli.ipynb #89d4b9de
+# %% ../nbs/lib/cli.ipynb #1f252586
 def add_synth(commands):
     "Add `leuknb synth`."
     p = add_command(commands, "synth", run_synth, help="write generated smears whose every cell is known")
@@ -181,14 +198,16 @@ def add_segment(commands):
     p.add_argument("--diameter", type=float, help="of a cell, pixels (default: a ninth of each image's shorter side)")
     p.add_argument("--method", choices=("corrected", "authors"), default="corrected",
                    help="corrected finds the cells of all classes; authors is the data set's own threshold")
+    add_on_bad(p)
+    add_setting(p, next(field for field in fields(Config) if field.name == "bits"))
 
 
 def run_segment(args):
     "Segment a folder, name the images without any cell."
     from leuknb.segment import segment_folder
-    print(segment_folder(args.src, args.out, args.method, args.diameter))
+    print(segment_folder(args.src, args.out, args.method, args.diameter, on_bad=args.on_bad, bits=getattr(args, 'bits', None)))
 
-# %% ../nbs/lib/cli.ipynb #1f252586
+# %% ../nbs/lib/cli.ipynb #9bb8cbd2
 def add_audit(commands):
     "Add `leuknb audit`."
     p = add_command(commands, "audit", run_audit,
@@ -196,12 +215,13 @@ def add_audit(commands):
     p.add_argument("run", metavar="RUN", nargs="?", help="a finished run")
     p.add_argument("--data", metavar="DIR-or-CSV", help="or a folder of images")
     p.add_argument("--out", metavar="DIR", help="a new or empty folder (default: RUN/audit-full, or runs/audit)")
-    p.add_argument("--split", help="of --data: paper, group, kfold, group-kfold, blocks (default: paper)")
+    p.add_argument("--split", help="of --data: given, group, paper, kfold, group-kfold, blocks (default: as reproduce)")
     p.add_argument("--chapters", type=listed, help="default: shortcuts,leaks,splits,masks,shifts")
     p.add_argument("--shifts", type=listed, help="warm,cool,blur,... (default: all)")
     p.add_argument("--images", type=int, default=160, help="held-out images to shift, at most (default: %(default)s)")
     p.add_argument("--seed", type=int, help="of --data (default: 0)")
-    p.add_argument("--on-bad", choices=("error", "skip"), default="error", help="what to do with unreadable images")
+    add_reading(p)
+    add_on_bad(p)
 
 
 def run_audit(args):
@@ -211,16 +231,16 @@ def run_audit(args):
     from leuknb.lib.runs import Run
     if bool(args.run) == bool(args.data):
         raise InputError("audit: name either a run folder, or images with `data`")
-    if args.run and (args.split or args.seed is not None):
-        raise InputError("audit: a run has its own split and seed; `split` and `seed` go with `data`")
+    if args.run and (args.split or args.seed is not None or reading_of(args)):
+        raise InputError("audit: a run has its own split, seed and way of reading; these options go with `data`")
     out = args.out or (f"{args.run}/audit-full" if args.run else "runs/audit")
     check_free_folder(out)
     options = {"images": args.images, "shifts": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
     if args.run:
         audit = audit_run(Run(args.run), **options)
     else:
-        audit = audit_folder(args.data, args.split or "paper", args.on_bad, args.seed or 0, **options)
-    print(audit)
+        audit = audit_folder(args.data, args.split, args.on_bad, args.seed or 0, reading=reading_of(args), **options)
+    print(as_options(str(audit), args.parser, args.typed))
     print(f"\nReport: {audit.save(out) / 'audit.html'}")
 
 # %% ../nbs/lib/cli.ipynb #e31ca5bb
@@ -268,7 +288,8 @@ def add_others(commands):
     p.add_argument("--format", choices=("text", "csv"), default="text")
     p.add_argument("--what", choices=("grid", "tables", "audit"),
                    help="one of the three (default: all as text, the grid as csv)")
-    p = add_command(commands, "fetch", run_fetch, help="download the public data set from Kaggle")
+    p = add_command(commands, "fetch", run_fetch, help="download the public data set from Kaggle, or list known sets")
+    p.add_argument("--list", action="store_true", help="list known data sets: where, how large, licence, known faults")
     p.add_argument("out", metavar="DIR", nargs="?", help="where to put it (default: Kaggle's own cache)")
     p = add_command(commands, "cache", run_cache, help="show or clear the stored features")
     p.add_argument("--clear", action="store_true")
@@ -287,9 +308,15 @@ def run_paper(args):
 
 
 def run_fetch(args):
-    "Download the data set, print where it is."
-    from leuknb.lib.datasets import fetch
-    print(fetch(args.out))
+    "Download the data set, print where it is; or print what is known of others."
+    from leuknb.lib.datasets import fetch, known_sets
+    if not args.list:
+        return print(fetch(args.out))
+    for facts in known_sets().to_dict("records"):
+        lines = [f"{name}: {value}" for name, value in facts.items() if value and name != "name"]
+        wrapped = [textwrap.fill(line, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
+                                 break_on_hyphens=False) for line in lines]
+        print(facts["name"], *wrapped, "", sep="\n")
 
 
 def run_cache(args):
@@ -302,33 +329,96 @@ def run_cache(args):
     if len(info):
         print(info.to_string())
 
+# %% ../nbs/lib/cli.ipynb #3f6cec64
+def add_sharing(commands):
+    "Add `leuknb course`, `push`, `pull` and `completion`."
+    p = add_command(commands, "course", run_course, help="write the course's notebooks, to work through")
+    p.add_argument("out", metavar="DIR", help="a new or empty folder")
+    p.add_argument("--teacher", action="store_true", help="with the answers to the exercises")
+    p = add_command(commands, "push", run_push, help="put a run on the Hugging Face hub")
+    p.add_argument("run", metavar="RUN")
+    p.add_argument("repo", metavar="OWNER/NAME")
+    p.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+    p = add_command(commands, "pull", run_pull, help="get a run from the Hugging Face hub")
+    p.add_argument("repo", metavar="OWNER/NAME")
+    p.add_argument("out", metavar="OUT", help="a new or empty folder")
+    p = add_command(commands, "completion", run_completion, help="print what lets a shell complete options")
+    p.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def run_course(args):
+    "Write the course, print what to do next."
+    from leuknb.lib.course import write_course
+    print(write_course(args.out, teacher=args.teacher))
+
+
+def run_push(args):
+    "Put a run on the hub, print where."
+    from leuknb.lib.hub import push
+    print(push(args.run, args.repo, private=not args.public))
+
+
+def run_pull(args):
+    "Get a run from the hub, print where it is."
+    from leuknb.lib.hub import pull
+    print(pull(args.repo, args.out))
+
+
+def run_completion(args):
+    "Print a script for a shell."
+    import shtab
+    print(shtab.complete(parser(), shell=args.shell))
+
 # %% ../nbs/lib/cli.ipynb #d9f608d9
 def parser() -> argparse.ArgumentParser:
     "Make the parser of every command."
     p = argparse.ArgumentParser(prog="leuknb", description="Leukaemia classification from blood smears: the paper, its "
                                 "tables, and whether to believe them. For research and teaching, not for diagnosis.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_reproduce, add_predict, add_audit, add_explore, add_synth, add_segment, add_pretrain, add_others):
+    for add in (add_reproduce, add_predict, add_audit, add_explore, add_synth, add_segment, add_pretrain,
+                add_sharing, add_others):
         add(commands)
     return p
 
 # %% ../nbs/lib/cli.ipynb #b2837484
 def as_options(
     message: str,
-    usage: str,  # of the command: its options
+    command: argparse.ArgumentParser,
+    typed=(),  # what the user typed
 ) -> str:
-    "Write the arguments that a message names as options."
-    for flag in re.findall(r"--(?:no-)?([a-z-]+)", usage):
-        name = flag.replace("-", "_")
-        message = re.sub(rf"\b{name}=False\b", f"--no-{flag}", message)
-        message = re.sub(rf"\b{name}=True\b|`{name}`", f"--{flag}", message)
-        message = re.sub(rf"\b{name}=(['\"]?)([^\s'\";,:)]*)\1", rf"--{flag} \2", message)
-        message = re.sub(rf"(?<![\w-]){name} (?=')", f"--{flag} ", message)
-    return message
+    "Write the arguments that a message names as options of a command."
+    typed = sorted({text for text in typed if re.search("[=`]", text)}, key=len, reverse=True)
+    for i, text in enumerate(typed):
+        message = message.replace(text, f"\0{i}\0")
+    for action in command._actions:
+        message = option_named(message, action.dest, action.option_strings or [action.metavar or action.dest])
+    message = re.sub(r" \(`\w+(=[^`]*)?`\)", "", message)
+    message = re.sub(r"`(\w+)`", r"\1", message).replace(", or None", ", or leave it out")
+    return re.sub("\0(\\d+)\0", lambda match: typed[int(match[1])], message)
+
+
+def option_named(
+    message: str,
+    name: str,  # of an argument
+    flags: list[str],  # of its option; of a positional one, how the usage calls it
+) -> str:
+    "Write one argument as an option, where a message has `name`, name=value, or name 'value'."
+    flag, start = flags[0], r"(?<![^\s(`'\"])"
+    off = next((f for f in flags if f.startswith("--no-")), None)
+    message = re.sub(rf"`?{start}{name}=False\b`?", off, message) if off else message
+    on = rf"`{name}`" if flag == off else rf"`{name}`|`?{start}{name}=True\b`?"
+    message = re.sub(on, flag, message)
+    message = re.sub(rf"`?{start}{name}=(['\"]?)([^\s'\"`;,:)/\\]*)\1(?![\w/\\])`?", rf"{flag} \2", message)
+    return re.sub(rf"{start}{name} (?=')", f"{flag} ", message) if flag.startswith("-") else message
+
+
+def tell(args, text: str):
+    "Print a line for the user beside the output, with options for arguments."
+    print(f"leuknb: {as_options(text, args.parser, args.typed)}", file=sys.stderr)
 
 # %% ../nbs/lib/cli.ipynb #2806bedf
 @contextmanager
-def plain_warnings():
+def plain_warnings(args):
     "Print each warning once, as one line; treat SIGTERM as Ctrl-C."
     import signal
     import warnings
@@ -336,7 +426,7 @@ def plain_warnings():
 
     def show(message, *args, **kwargs):
         if str(message) not in shown:
-            print(f"leuknb: {message}", file=sys.stderr)
+            tell(args, str(message))
         shown.add(str(message))
 
     def end(*_):
@@ -354,13 +444,17 @@ def plain_warnings():
 # %% ../nbs/lib/cli.ipynb #c4fb85df
 def main(argv: list[str] | None = None) -> int:  # exit status
     "Run the `leuknb` command."
+    for stream in (sys.stdout, sys.stderr):  # a terminal, or a name of a file, may not be UTF-8
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     args = parser().parse_args(argv)
+    args.typed = sys.argv[1:] if argv is None else argv
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: waiting threads take no time
     try:
-        with plain_warnings():
+        with plain_warnings(args):
             args.call(args)
     except InputError as error:
-        print(f"leuknb: {as_options(str(error), args.parser.format_usage())}", file=sys.stderr)
+        tell(args, str(error))
         return 2
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

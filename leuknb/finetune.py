@@ -204,9 +204,9 @@ def tuning_optimizer(network: nn.Module, settings: TuningSettings, new: set, dev
     return make_optimizer(groups, settings.lr, settings.optimizer, settings.weight_decay, fused)
 
 
-def tuning_loop(network, settings, plan, optimizer, weights, batches, valid, callbacks) -> TrainingNet:  # initialised
-    "Set up skorch's loop: schedule, seeds, checks, and what the user adds."
-    steps = batches.count()
+def tuning_loop(network, settings, plan, new, weights, batches, valid, callbacks) -> TrainingNet:  # initialised
+    "Set up skorch's loop: optimiser, schedule, seeds, checks, and what the user adds."
+    steps, optimizer = batches.count(), partial(tuning_optimizer, settings=settings, new=new, device=plan.device)
     share = partial(learning_rate, warm=steps // 2, total=steps * plan.epochs, schedule=settings.schedule)
     always = [Reseed(epoch=lambda epoch: seed_of(settings.seed, "dropout", epoch)), Schedule(share),
               FiniteLoss(f"take a smaller `lr` than {settings.lr:g}, or the `precision` float32"),
@@ -238,6 +238,14 @@ def checkpoint_path(settings: TuningSettings, plan: Plan, images: TrainingImages
     return Path(settings.checkpoint) / name if settings.checkpoint is not None else None
 
 
+def head_alone(trainer: "Trainer") -> "Trainer":
+    "Make the trainer of the head on untouched layers (Kumar et al., ICLR 2022)."
+    plan = trainer.plan
+    first = dict(unfreeze="classifier", head=plan.head, epochs=plan.head_epochs, callbacks=None)
+    settings = clone(trainer.settings).set_params(**first, augment=plan.augmentation is not None)
+    return Trainer(settings, plan_training(settings, plan.classes), trainer.images, f"{trainer.label}, head alone,")
+
+
 def trained_inputs(network: nn.Module, plan: Plan, x: torch.Tensor) -> torch.Tensor:
     "Compute what reaches the trained part, from images or from stored activations."
     x = x.to(plan.device)
@@ -255,39 +263,32 @@ class Trainer:
         self.settings, self.plan, self.images, self.label = settings, plan, images, label
         self.head, self.head_rows = {}, None  # weights of the head that was trained alone, and its epochs
         torch.manual_seed(seed_of(settings.seed, "weights"))
-        bare = plan.head == "stats"
-        model = load_network(settings.name, settings.weights, len(plan.classes), settings.seed, bare)
-        self.network = two_parts(model, settings, plan)
+        chosen = settings.name, settings.weights, len(plan.classes), settings.seed
+        self.network = two_parts(load_network(*chosen, bare=plan.head == "stats"), settings, plan)
 
     def run(self):  # the trainer whose network counts: the head's, if Ctrl-C stopped it there
-        "Train the head alone where the plan says so (Kumar et al., ICLR 2022), then everything that is not frozen."
-        settings, plan = self.settings, self.plan
-        if plan.head_epochs:
-            first = dict(unfreeze="classifier", head=plan.head, epochs=plan.head_epochs, callbacks=None)
-            first = clone(settings).set_params(**first, augment=plan.augmentation is not None)
-            label = f"{self.label}, head alone,"
-            alone = Trainer(first, plan_training(first, plan.classes), self.images, label).run()
+        "Train the head alone where the plan says so, then everything that is not frozen."
+        if self.plan.head_epochs:
+            alone = head_alone(self).run()
             if alone.interrupted:
                 return alone
-            self.head_rows, best = alone.rows, alone.best["state"]
-            self.head = {name: value for name, value in best.items() if name.startswith(self.network.classifier)}
-        self.train(stored_inputs(settings, plan, self.network, self.images.paths))
+            self.head_rows, best, ours = alone.rows, alone.best["state"], self.network.classifier
+            self.head = {name: value for name, value in best.items() if name.startswith(ours)}
+        self.train(stored_inputs(self.settings, self.plan, self.network, self.images.paths))
         return self
 
     def train(self, store: torch.Tensor):
         "Train from the checkpoint, from the trained head, or from the beginning."
         settings, plan, images, network = self.settings, self.plan, self.images, self.network
         change = partial(augment, **plan.augmentation) if plan.augmentation else None
-        batches = Batches(store, images.train, images.codes, settings.batch_size, settings.seed, change)
-        valid = Batches(store, images.valid, images.codes, settings.batch_size) if len(images.valid) else None
-        x = trained_inputs(network, plan, store[[0, 0]])
-        check_memory(network, x, settings.batch_size, plan.device, plan.precision)
+        size, x = settings.batch_size, trained_inputs(network, plan, store[[0, 0]])
+        batches = Batches(store, images.train, images.codes, size, settings.seed, change)
+        valid = Batches(store, images.valid, images.codes, size) if len(images.valid) else None
+        check_memory(network, x, size, plan.device, plan.precision)
         best = BestEpoch(settings.patience if valid else None)
         checkpoint = Checkpoint(checkpoint_path(settings, plan, images), best=best)
-        callbacks = [ProgressBar(self.label, settings.progress, plan.epochs), best, checkpoint]
-        optimizer = partial(tuning_optimizer, settings=settings, device=plan.device,
-                            new=set() if self.head else network.new)
-        net = tuning_loop(network, settings, plan, optimizer, images.weights, batches, valid, callbacks)
+        new, bar = set() if self.head else network.new, ProgressBar(self.label, settings.progress, plan.epochs)
+        net = tuning_loop(network, settings, plan, new, images.weights, batches, valid, [bar, best, checkpoint])
         if not read_or_restart(net, checkpoint):
             network.load_state_dict(self.head, strict=False)
             if not self.head:

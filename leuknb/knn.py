@@ -77,7 +77,8 @@ class KNNHead(Head):
             check_choice("weights", s["weights"], ("uniform", "distance"))
         possible = [s for s in grid if s["n_neighbors"] <= len(Z)]
         if not possible:
-            raise InputError(f"{grid[0]['n_neighbors']} neighbours (`n_neighbors`) are more than the {len(Z)} training rows")
+            k = grid[0]["n_neighbors"]
+            raise InputError(f"{k} neighbours (`n_neighbors`) are more than the {len(Z)} training rows")
         return possible
 
     def _prepare(self, Z, grid):

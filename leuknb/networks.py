@@ -350,7 +350,7 @@ def _other_sizes(net):
             possible.append(size)
     return f"choose a size such as {', '.join(map(str, possible))}" if possible else "choose another size"
 
-
+# %% ../nbs/20_networks.ipynb #e3882da2
 def default_layer(name: str, file: WeightFile | None) -> str:  # file: None for random weights
     "Return the paper's fc7 where it was trained, else stats; penultimate for networks without such names."
     if not is_plain(name):

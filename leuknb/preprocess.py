@@ -17,6 +17,7 @@ from scipy import ndimage
 from torch import nn
 
 from .lib.errors import InputError, check_choice, check_number
+from .lib.glass import background, glass_problem
 from .networks import imagenet_weights
 
 # %% ../nbs/21_preprocess.ipynb #91e07a4e
@@ -53,10 +54,15 @@ def white_normalise(
     rgb: np.ndarray,  # (H, W, 3) uint8
     level: int = 240,  # what empty glass becomes, 0-255
 ) -> np.ndarray:  # (H, W, 3) uint8
-    "Scale each channel so that empty glass (the tenth of the pixels whose darkest channel is brightest) becomes white."
-    darkest = rgb.min(axis=-1)
-    below = np.bincount(darkest.ravel(), minlength=256).cumsum()
-    glass = rgb[darkest >= np.searchsorted(below, 0.9 * below[-1])]
+    """Scale each channel so that empty glass (the tenth of the pixels whose darkest channel is brightest) becomes white.
+
+    A black background or a frame does not count. `InputError` for an image without glass."""
+    if reason := glass_problem(rgb):
+        raise InputError(f"no empty glass ({reason}), with which the step white compares; leave this step out")
+    darkest, left_out = rgb.min(axis=-1), background(rgb)
+    seen = ~left_out if left_out.mean() > 0.05 else np.ones_like(left_out)
+    below = np.bincount(darkest[seen], minlength=256).cumsum()
+    glass = rgb[seen & (darkest >= np.searchsorted(below, 0.9 * below[-1]))]
     gains = level / np.median(glass, axis=0).clip(20)
     tables = np.rint(np.arange(256)[:, None] * gains).clip(0, 255).astype(np.uint8)
     return np.stack([tables[:, c][rgb[..., c]] for c in range(3)], axis=-1)

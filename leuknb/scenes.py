@@ -25,6 +25,26 @@ from .lib.registration import Register, all_pairs, neighbour_pairs, overlapping_
 from .lib.tables import Intervals
 from .splits import block_numbers, each_fold, inner_groups
 
+# %% ../nbs/03_scenes.ipynb #b430299a
+WINDOW, STEP, LAGS, SHORTEST = 90, 15, 6, 30  # files in a window, from one to the next, longest period, fewest files
+
+
+def lag_terms(
+    X: np.ndarray,  # (w, d) features of consecutive files
+    orders: np.ndarray,  # (draws, w) positions, one order a row
+    lags: int = LAGS,
+) -> np.ndarray:  # (draws, w - lags, lags)
+    "Similarity of each file to the ones 1 to `lags` before it, 1 for the same, 0 on average over all pairs."
+    squares = (X * X).sum(axis=1)
+    apart = (squares[:, None] + squares - 2 * X @ X.T) / (2 * X.var(axis=0).sum() + 1e-12)
+    later = orders[:, lags:]
+    return np.stack([1 - apart[later, orders[:, lags - k:-k]] for k in range(1, lags + 1)], axis=-1)
+
+
+def lead(similarity: np.ndarray) -> np.ndarray:  # (..., lags - 1)
+    "By how much each lag from 2 on is more similar than every shorter one."
+    return similarity[..., 1:] - np.maximum.accumulate(similarity, axis=-1)[..., :-1]
+
 # %% ../nbs/03_scenes.ipynb #9752d9e3
 def one_row_each(rows: pd.DataFrame) -> pd.DataFrame:  # numbered from 0, in natural order within each class
     "Check that each image is there once, and sort the images as their files are."
@@ -60,26 +80,6 @@ def lag_similarity(
     X = components(np.asarray(X, dtype=float))
     terms = lag_terms(X, np.arange(len(X))[None], min(lags, len(X) - 1))
     return pd.Series(terms[0].mean(axis=0), index=range(1, terms.shape[-1] + 1), name="similarity").rename_axis("lag")
-
-# %% ../nbs/03_scenes.ipynb #b430299a
-WINDOW, STEP, LAGS, SHORTEST = 90, 15, 6, 30  # files in a window, from one to the next, longest period, fewest files
-
-
-def lag_terms(
-    X: np.ndarray,  # (w, d) features of consecutive files
-    orders: np.ndarray,  # (draws, w) positions, one order a row
-    lags: int = LAGS,
-) -> np.ndarray:  # (draws, w - lags, lags)
-    "Similarity of each file to the ones 1 to `lags` before it, 1 for the same, 0 on average over all pairs."
-    squares = (X * X).sum(axis=1)
-    apart = (squares[:, None] + squares - 2 * X @ X.T) / (2 * X.var(axis=0).sum() + 1e-12)
-    later = orders[:, lags:]
-    return np.stack([1 - apart[later, orders[:, lags - k:-k]] for k in range(1, lags + 1)], axis=-1)
-
-
-def lead(similarity: np.ndarray) -> np.ndarray:  # (..., lags - 1)
-    "By how much each lag from 2 on is more similar than every shorter one."
-    return similarity[..., 1:] - np.maximum.accumulate(similarity, axis=-1)[..., :-1]
 
 # %% ../nbs/03_scenes.ipynb #8f3fe17d
 def test_windows(

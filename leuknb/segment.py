@@ -6,22 +6,25 @@
 __all__ = ['authors_segment', 'authors_mask', 'find_cells', 'segment', 'segment_folder']
 
 # %% ../nbs/10_segment.ipynb #d40aa6cd
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
-from skimage.color import hed_from_rgb, rgb2hsv
+from skimage.color import rgb2hsv
 from skimage.feature import peak_local_max
-from skimage.filters import apply_hysteresis_threshold, threshold_otsu
 from skimage.morphology import isotropic_opening
 from skimage.segmentation import relabel_sequential, watershed
 
-from .lib.errors import InputError, check_choice, check_number
-from .lib.files import atomic_folder, process_map, read_image
+from .lib.errors import InputError, check_choice, check_number, plural
+from .lib.depth import assume_bits, assumed, settle_bits
+from .lib.files import atomic_folder, check_free_folder, process_map, read_image
 from .lib.folders import walk
+from .lib.glass import glass_problem, marks, no_light, with_halo
+from .lib.light import nucleated, purple, transmitted_light
 
 # %% ../nbs/10_segment.ipynb #dcefdfeb
 def swapped_hsv(
@@ -51,58 +54,6 @@ def authors_mask(
     "Mark the pixels that the data set's authors kept; none of these has hue 0."
     return authors_segment(rgb).any(-1)
 
-# %% ../nbs/10_segment.ipynb #06f6472a
-def quadratic_terms(height, width):
-    "1, x, y, xy, x², y² at every pixel, (height, width, 6)."
-    y, x = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in (height, width)), indexing="ij")
-    return np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1)
-
-
-def transmitted_light(
-    rgb: np.ndarray,  # (h, w, 3) uint8
-    smooth: float = 1.0,  # sd of a blur against noise, pixels
-) -> np.ndarray:  # (h, w, 3) float32, 1 where the glass is empty
-    "Estimate the light that passed through the smear, relative to empty glass."
-    light = np.log(ndimage.gaussian_filter(rgb.astype(np.float32), (smooth, smooth, 0)).clip(1))
-    step = max(1, min(rgb.shape[:2]) // 40)
-    surface = quadratic_terms(*rgb.shape[:2])
-    coarse, terms = light[::step, ::step].reshape(-1, 3), surface[::step, ::step].reshape(-1, 6)
-    grey = coarse.sum(1)
-    glass = grey >= (threshold_otsu(grey) if np.ptp(grey) > 0 else grey)
-    for _ in range(3):
-        fit = np.linalg.lstsq(terms[glass], coarse[glass], rcond=None)[0]
-        near = (coarse - terms @ fit).sum(1) > -0.14
-        glass = near if near.sum() > 60 else glass
-    return np.exp(light - surface @ fit.astype(np.float32))
-
-# %% ../nbs/10_segment.ipynb #1458476d
-CONTRAST = 0.07  # least difference in purple between nucleated cells and red ones, optical density
-REACH = 0.45  # cytoplasm joins its nucleus from this share of the way between red cells and Otsu's threshold
-
-
-def purple(
-    light: np.ndarray,  # (h, w, 3), from `transmitted_light`
-) -> np.ndarray:  # (h, w), optical density
-    "Measure the stain that absorbs green light at each pixel."
-    return -np.log10(light) @ hed_from_rgb[:, 1].astype(np.float32)
-
-
-def nucleated(
-    light: np.ndarray,  # (h, w, 3), from `transmitted_light`
-) -> np.ndarray:  # (h, w) bool
-    "Mark the cells with a nucleus; nothing, if nothing stands out from the red cells."
-    darkness = -np.log10(light).sum(-1)
-    matter = darkness > max(0.7 * threshold_otsu(darkness), 0.08)
-    stained = purple(light)
-    if matter.sum() < 2 or np.ptp(stained[matter]) == 0:
-        return np.zeros(matter.shape, bool)
-    level = threshold_otsu(stained[matter])
-    cells = matter & (stained > level)
-    red = stained[matter & ~cells].mean()
-    contrast = stained[cells].mean() - red
-    cells = apply_hysteresis_threshold(np.where(matter, stained, -np.inf), red + REACH * (level - red), level)
-    return ndimage.binary_fill_holes(cells) & matter & (contrast > CONTRAST)
-
 # %% ../nbs/10_segment.ipynb #287019b7
 def split_touching(
     mask: np.ndarray,  # (h, w) bool
@@ -117,15 +68,26 @@ def split_touching(
     return watershed(-depth, markers, mask=mask)
 
 # %% ../nbs/10_segment.ipynb #d8cc0463
+def _stained(rgb, left_out, smooth):
+    "Mark the nucleated cells of an image, bool (h, w): by their stain, or all that is not black where it was cut out on black."
+    if glass_problem(rgb) == "cut out on black":
+        left_out[:] = False
+        return ndimage.binary_fill_holes(~no_light(rgb))
+    if left_out.all():
+        return ~left_out
+    halo = with_halo(left_out) if left_out.any() else None
+    return nucleated(transmitted_light(rgb, smooth, halo), halo)
+
+# %% ../nbs/10_segment.ipynb #e1681e4c
 def find_cells(
     rgb: np.ndarray,  # (h, w, 3) uint8
     diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of the image's shorter side
 ) -> np.ndarray:  # (h, w) int32, 0 outside, k in cell k
     "Find the nucleated cells: stain separation (Ruifrok and Johnston 2001), Otsu's threshold (1979), watershed."
     check_number("diameter", diameter, 2, 10_000, none=True)
-    diameter = diameter or min(rgb.shape[:2]) / 9
-    mask = nucleated(transmitted_light(rgb, diameter / 25))
-    labels = split_touching(isotropic_opening(mask, diameter / 8), diameter)
+    diameter, left_out = diameter or min(rgb.shape[:2]) / 9, marks(rgb)
+    mask = _stained(rgb, left_out, diameter / 25)
+    labels = np.where(left_out, 0, split_touching(isotropic_opening(mask, diameter / 8), diameter))
     small = np.bincount(labels.ravel()) < 0.1 * diameter**2
     return relabel_sequential(np.where(small[labels], 0, labels))[0].astype(np.int32)
 
@@ -142,7 +104,9 @@ def segment(
 class Segments:
     "What `segment_folder` wrote."
     out: Path
-    table: pd.DataFrame  # image, cells, kept (share of the image, 0-1), grey (has no colour)
+    table: pd.DataFrame  # image, cells, kept (share of the image, 0-1), grey (has no colour), glass (why there is none)
+    problems: list = field(default_factory=list)  # lines about images that were left out
+    warnings: list = field(default_factory=list)  # lines about bit depths
 
     @property
     def empty(self) -> list[str]:
@@ -155,54 +119,64 @@ class Segments:
         return self.table.loc[self.table["grey"], "image"].tolist()
 
     def __str__(self):
-        none = f"; no cell in {len(self.empty)}: {', '.join(self.empty)}" if self.empty else ""
-        grey = f"; without colour, which segmentation needs: {', '.join(self.grey)}" if self.grey else ""
-        return f"{len(self.table)} images segmented into {self.out}{none}{grey}"
+        parts = [f"{plural(len(self.table), 'image')} segmented into {self.out}"]
+        if self.empty:
+            parts.append(f"no cell in {len(self.empty)}: {', '.join(self.empty)}")
+        if self.grey:
+            parts.append(f"without colour, which segmentation needs: {', '.join(self.grey)}")
+        for reason, part in self.table[self.table["glass"] != ""].groupby("glass"):
+            kept = " and kept as they were" if reason == "cut out on black" else ""
+            parts.append(f"without empty glass, {reason}{kept}: {', '.join(part['image'])}")
+        return "\n".join(["; ".join(parts), *self.warnings, *(f"left out: {line}" for line in self.problems)])
 
     def _repr_html_(self):
-        return f"<p>{self}</p>{self.table.to_html(index=False, float_format='{:.3f}'.format)}"
+        text = escape(str(self)).replace("\n", "<br>")
+        return f"<p>{text}</p>{self.table.to_html(index=False, float_format='{:.3f}'.format)}"
 
 # %% ../nbs/10_segment.ipynb #7bed04ff
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
 
 
-def problems_of(path, target, targets):
-    "What keeps an image from being segmented."
+def problem_of(path, target, targets):
+    "What keeps an image from being segmented, or None."
     if targets.count(target) > 1:
-        yield f"{path}: another image of that name would become {target} too; rename one"
+        return f"{path}: another image of that name would become {target} too; rename one"
     try:
         read_image(path)
     except InputError as error:
-        yield str(error)
+        return str(error)
 
 
-def image_files(folder):
-    "Images below a folder and their new names; `InputError` names all that cannot be read."
+def image_files(folder, on_bad, bits):
+    "Pairs of an image below a folder and its new name, problems, and warnings; `InputError` names all that cannot be read."
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; name a folder of images")
     unlisted = []
     paths = sorted(p for p in walk(folder, unlisted) if p.suffix.lower() in ENDINGS)
     targets = [p.relative_to(folder).with_suffix(".png") for p in paths]
-    problems = [f"{path}: {reason}" for path, reason in unlisted]
-    problems += [text for path, target in zip(paths, targets) for text in problems_of(path, target, targets)]
-    if problems or not paths:
+    warnings = [f"{place}: {reason}" for place, reason in settle_bits(paths, bits)[1]]
+    found = [(path, target, problem_of(path, target, targets)) for path, target in zip(paths, targets)]
+    problems = [f"{path}: {reason}" for path, reason in unlisted] + [problem for *_, problem in found if problem]
+    files = [(path, target) for path, target, problem in found if not problem]
+    if not files or problems and on_bad == "error":
         raise InputError("\n".join(problems) or f"{folder}: holds no images ({', '.join(sorted(ENDINGS))})")
-    return list(zip(paths, targets))
+    return files, problems, warnings
 
 # %% ../nbs/10_segment.ipynb #36b3b5f2
-def segment_file(source, target, method, diameter):
-    "Segment one image; return how many cells were found, what share was kept, and whether it has no colour."
-    rgb = np.asarray(read_image(source))
+def segment_file(source, target, method, diameter, bits):
+    "Segment one image; return how many cells were found, what share was kept, if it has no colour, and why it has no glass."
+    assume_bits([source], *bits)
+    rgb, reason = np.asarray(read_image(source)), None
     if method == "authors":
         image, cells = authors_segment(rgb), None
         kept = image.any(-1)
     else:
-        labels = find_cells(rgb, diameter)
+        labels, reason = find_cells(rgb, diameter), glass_problem(rgb)
         kept, cells = labels > 0, labels.max()
         image = rgb * kept[..., None].astype(np.uint8)
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(target)
-    return cells, kept.mean(), np.ptp(rgb, axis=-1).max() < 10
+    return cells, kept.mean(), np.ptp(rgb, axis=-1).max() < 10, reason or ""
 
 # %% ../nbs/10_segment.ipynb #2525ba42
 def segment_folder(
@@ -212,21 +186,25 @@ def segment_folder(
     diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of each image's shorter side
     workers: int | None = None,  # processes; None: as many as processors
     progress: bool = True,
+    on_bad: str = "error",  # "error": refuse if any image cannot be read; "skip": leave those out and list them
+    bits: int | None = None,  # of images with more than 8; None: as the files say, else from the largest value of all
 ) -> Segments:
     "Segment every image of a folder into PNGs of the same names; `InputError` for what cannot be read or written."
     check_choice("method", method, ["corrected", "authors"])
+    check_choice("on_bad", on_bad, ["error", "skip"])
     check_number("diameter", diameter, 2, 10_000, none=True)
     src, out = Path(src), Path(out)
     if out.resolve().is_relative_to(src.resolve()):
         raise InputError(f"{out}: lies inside {src}, so the next run would segment its images; name a folder outside")
-    files = image_files(src)
+    check_free_folder(out)
+    files, problems, warnings = image_files(src, on_bad, bits)
     try:
         with atomic_folder(out) as folder:
-            jobs = [(path, folder / target, method, diameter) for path, target in files]
+            jobs = [(path, folder / target, method, diameter, assumed(path)) for path, target in files]
             results = process_map(segment_file, jobs, workers, "segments", progress)
-            table = pd.DataFrame(results, columns=["cells", "kept", "grey"])
+            table = pd.DataFrame(results, columns=["cells", "kept", "grey", "glass"])
             table.insert(0, "image", [target.as_posix() for _, target in files])
             table.to_csv(folder / "segments.csv", index=False, float_format="%.4f")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); nothing was left there") from None
-    return Segments(out, table)
+    return Segments(out, table, problems, warnings)

@@ -75,3 +75,11 @@ def test_an_installation_without_notebooks_says_so(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="install leuknb again"):
         course.write_course(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_every_notebook_with_exercises_has_them_in_the_form_that_can_be_blanked():
+    for path in course.course_notebooks():
+        cells = course.read_cells(path)
+        prose = "\n".join(course.source(cell) for cell in cells if cell["cell_type"] == "markdown")
+        guesses = sum(cell["cell_type"] == "code" and "guess =" in course.source(cell) for cell in cells)
+        assert "## Exercise" not in prose or len(course.exercises(cells)) == guesses > 0, path.name

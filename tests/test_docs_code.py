@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import dev  # noqa: E402
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/how-to").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(p for p in (ROOT / "docs/how-to").glob("*.md") if p.stem != "index")]
 NOT_HERE = ("explore", "fetch", "push", "pull", "completion")  # serve until they are stopped, or need another server: read, not run
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

@@ -72,7 +72,7 @@ def test_bad_files_stop_everything_or_are_rows_with_a_reason(made, images, tmp_p
 
 
 def test_nothing_is_left_to_predict(made, images, tmp_path):
-    for places, message in (([images / "b.png"], "b.png: not an image"), ([tmp_path], "holds no images"), ([], "no images")):
+    for places, message in (([images / "b.png"], "b.png: not an image"), ([tmp_path], "holds no images"), ([], "no images"), ([""], "named by nothing")):
         with pytest.raises(InputError, match=message) as caught:
             predict(made[0], places, on_bad="skip")
         assert "skip" not in str(caught.value)
@@ -87,6 +87,12 @@ def test_what_cannot_be_meant_is_refused_before_images_are_read(made, monkeypatc
     monkeypatch.setattr("leuknb.lib.models.collect_images", None)
     with pytest.raises(InputError, match="model 'vgg19/svm/original': choose from"):
         predict(made[0], ["x.png"], "vgg19/svm/original")
+
+
+def test_a_name_that_is_no_text_is_a_row_as_well(made, images, tmp_path):
+    (tmp_path / "caf\udce9.png").write_bytes((images / "a.png").read_bytes())
+    table = predict(made[0], [tmp_path, images / "a.png"], "alexnet/knn/original", on_bad="skip", progress=False)
+    assert table["image"][0].endswith("caf\\udce9.png") and "not UTF-8" in table["problem"][0] and table["problem"][1] == ""
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((64, 64, 3), np.uint8), Image.new("RGB", (64, 64))])

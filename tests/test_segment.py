@@ -2,6 +2,7 @@
 import colorsys
 import errno
 import io
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -183,3 +184,39 @@ def test_a_full_disk_leaves_nothing(folder, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left on device"):
         segment_folder(folder, tmp_path / "cut", workers=1, progress=False)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+def test_what_cannot_be_segmented_is_left_out_and_listed(folder, tmp_path):
+    (folder / "bad.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="bad.jpg"):
+        segment_folder(folder, tmp_path / "cut", progress=False)
+    done = segment_folder(folder, tmp_path / "cut", on_bad="skip", progress=False)
+    assert len(done.table) == 3 and "bad.jpg" in done.problems[0] and "left out: " in str(done)
+    shutil.rmtree(tmp_path / "cut")
+    for path in folder.rglob("*.*"):
+        path.unlink()
+    (folder / "bad.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="bad.jpg"):
+        segment_folder(folder, tmp_path / "cut", on_bad="skip", progress=False)
+    assert not (tmp_path / "cut").exists()
+
+
+def test_cells_on_black_pass_through_and_are_listed(folder, tmp_path):
+    drawn = smear(1, "Pre", 160)
+    cell = drawn.image * (drawn.mask == drawn.cells["area"].idxmax() + 1)[..., None].astype(np.uint8)
+    Image.fromarray(cell).save(folder / "cell.png")
+    Image.new("RGB", (80, 80)).save(folder / "dark.png")
+    done = segment_folder(folder, tmp_path / "cut", progress=False)
+    assert "cut out on black and kept as they were: cell.png" in str(done) and "black all over: dark.png" in str(done)
+    kept = np.asarray(Image.open(tmp_path / "cut" / "cell.png"))
+    assert (kept != cell).any(-1).sum() <= 0.01 * cell.any(-1).sum()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_twelve_bits_are_read_the_same_in_every_process(folder, tmp_path, workers):
+    for k, path in enumerate(sorted(folder.rglob("*.*"))[:3]):
+        path.unlink()
+        tones = smear(20 + k, "Pre", 96).image[..., 1].astype(np.uint16)
+        Image.fromarray(tones * 16 if k else tones // 32).save(path.with_suffix(".png"))
+    done = segment_folder(folder, tmp_path / "cut", workers=workers, progress=False)
+    assert "read as 12 bits" in str(done) and len(done.grey) == len(done.table) == 3

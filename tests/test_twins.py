@@ -2,11 +2,16 @@
 import shutil
 
 import numpy as np
+import pandas as pd
+import pytest
 from PIL import Image
 
 from fake_images import both, picture, table
 from leuknb.data import catalogue
-from leuknb.twins import correlation, similar_pairs, twins
+from leuknb.lib.files import grey_thumbnail
+from leuknb.lib.folders import Findings
+from leuknb.patients import CLASSES, smear
+from leuknb.twins import SIMILAR, copies, correlation, near_duplicate_groups, similar_pairs, twins
 
 
 def test_patients(tmp_path):
@@ -52,6 +57,76 @@ def test_similar_pairs_against_numpy():
     pairs, values = similar_pairs(thumbs, above=0.1, block=16)
     assert sorted(map(tuple, pairs)) == sorted(map(tuple, np.argwhere(np.triu(r > 0.1, 1))))
     np.testing.assert_allclose(values, r[tuple(pairs.T)], atol=1e-5)
+
+
+def cut_out(seed, colour=0):
+    "The largest cell in the middle of a smear on an even background, as data sets of single cells have them."
+    drawn = smear(seed, CLASSES[seed % 4], 224)
+    middle = drawn.cells[drawn.cells["x"].between(40, 184) & drawn.cells["y"].between(40, 184)]
+    if middle.empty:
+        return cut_out(seed + 1000, colour)
+    x, y, cell = middle.loc[middle["area"].idxmax(), ["x", "y", "cell"]].astype(int)
+    here = slice(y - 36, y + 36), slice(x - 36, x + 36)
+    return np.where((drawn.mask[here] == cell)[..., None], drawn.image[here], np.uint8(colour))
+
+
+def framed(seed):
+    return np.pad(smear(seed, CLASSES[seed % 4], 96).image[12:-12, 12:-12], ((12, 12), (12, 12), (0, 0)))
+
+
+def round_field(seed):
+    y, x = np.mgrid[-48:48, -48:48]
+    return smear(seed, CLASSES[seed % 4], 96).image * (np.hypot(x, y) < 47)[..., None].astype(np.uint8)
+
+
+def thumbs(images):
+    return np.stack([grey_thumbnail(Image.fromarray(image)) for image in images])
+
+
+def resaved(image, tmp_path):
+    Image.fromarray((image * 0.88).round().astype(np.uint8)).save(tmp_path / "x.jpg", quality=85)
+    return np.asarray(Image.open(tmp_path / "x.jpg"))
+
+
+@pytest.mark.parametrize("make", [cut_out, lambda k: cut_out(k, 255), framed, round_field], ids=["black", "white", "frame", "field"])
+def test_equal_outlines_make_no_copies_and_copies_are_still_found(make, tmp_path):
+    images = [make(k) for k in range(40)]
+    small = thumbs(images)
+    assert len(similar_pairs(small)[0]) > 15 and len(copies(small)[0]) == 0
+    pairs, _ = copies(np.concatenate([small, thumbs([resaved(image, tmp_path) for image in images])]))
+    assert {tuple(pair) for pair in pairs} == {(k, k + 40) for k in range(40)}
+
+
+def test_sixty_cells_of_sixteen_patients_are_sixteen_groups():
+    patients = [f"p{k % 16}" for k in range(60)]
+    rows = pd.DataFrame({"image": [f"A/{k}" for k in range(60)], "variant": "original", "patient": patients,
+                         "sha256": map(str, range(60)), "thumb": list(thumbs([cut_out(k) for k in range(60)]))})
+    assert list(near_duplicate_groups(rows, SIMILAR)) == patients
+
+
+def rows(*lines):
+    "image, patient, sha256, which of three scenes."
+    scenes = np.random.default_rng(0).integers(0, 200, (3, 2304), dtype=np.uint8)
+    table = pd.DataFrame(lines, columns=["image", "patient", "sha256", "scene"]).assign(variant="original")
+    return table.assign(thumb=[scenes[k] + np.uint8(i) for i, k in enumerate(table["scene"])])
+
+
+def test_named_patients_win_over_likeness_but_not_over_bytes():
+    findings = Findings()
+    alike = rows(("a", "p1", "1", 0), ("b", "p2", "2", 0), ("c", "", "3", 0), ("d", "p3", "4", 1), ("e", "p4", "4", 1))
+    groups = list(near_duplicate_groups(alike, SIMILAR, findings))
+    assert groups[0] == "p1" and groups[1] == "p2" and groups[2] in ("p1", "p2") and groups[3:] == ["p3+p4"] * 2
+    [(place, reason)] = findings.warnings
+    assert "(p1)" in place and "different patients" in reason and "`similar`" in reason
+    unnamed = rows(("a", "", "1", 0), ("b", "p2", "2", 0), ("c", "", "3", 0))
+    assert list(near_duplicate_groups(unnamed, SIMILAR, findings)) == ["p2"] * 3 and len(findings.warnings) == 1
+
+
+def test_blank_and_tiny_images_are_no_copies_of_each_other():
+    dots = np.zeros((3, 48, 48), np.uint8)
+    dots[0, 5, 5] = dots[1, 20:22, 20:22] = dots[2, 40:43, 8] = 200
+    assert len(copies(dots.reshape(3, -1))[0]) == 0 and len(copies(np.zeros((4, 2304), np.uint8))[0]) == 0
+    assert len(copies(np.concatenate([dots, dots]).reshape(6, -1))[0]) == 3
 
 
 def test_correlation_against_numpy():

@@ -55,7 +55,7 @@ def new_store(shape: tuple, dtype: torch.dtype) -> torch.Tensor:
         os.unlink(name)
     return store
 
-
+# %% ../../nbs/lib/batches.ipynb #a77159d9
 def store_rows(parts, n: int) -> torch.Tensor:  # (n, ...)
     "Store n rows that arrive in parts; what pads the last part is left out."
     store, done = None, 0

@@ -104,10 +104,10 @@ def _read_about(path):
 def cache_clear(
     key: str | None = None,  # a key of cache_info(); None: everything
 ) -> float:  # megabytes freed
-    "Remove features from the cache; without a key, the fine-tuned networks that they came from, too."
+    "Remove features from the cache; without a key, fine-tuned networks and overlapping pairs, too."
     if key is not None:
         check_choice("key", key, cache_info().index, "see cache_info()")
-    parts = [f"features/{key}"] if key else ["features", "finetuned"]
+    parts = [f"features/{key}"] if key else ["features", "finetuned", "scenes"]
     folders = [cache_folder() / part for part in parts]
     freed = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
     for folder in folders:

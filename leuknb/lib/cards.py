@@ -33,7 +33,8 @@ def model_card(
 ) -> dict:
     "Collect what was trained, on what, how, and how well."
     plan, classes, weight = model.plan_, model.classes_.tolist(), model.class_weight
-    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in ("checkpoint", "progress", "callbacks")}
+    left_out = ("checkpoint", "progress", "callbacks")
+    settings = {k: v for k, v in model.get_params(deep=False).items() if k not in left_out}
     if isinstance(weight, dict):
         settings["class_weight"] = {str(name): weight[name] for name in classes if name in weight}
     resolved = {"epochs": plan.epochs, "head": plan.head, "head_epochs": plan.head_epochs,
@@ -44,10 +45,11 @@ def model_card(
             "data_digest": model.data_digest_, "weights_digest": plan.weights_digest,
             "precision": plan.precision, "device": plan.device, "best_epoch": model.best_epoch_,
             "best_score": None if np.isnan(model.best_score_) else model.best_score_,
-            "interrupted": model.interrupted_, "history": model.history_.drop(columns="seconds", errors="ignore").to_dict("list"),
+            "interrupted": model.interrupted_,
+            "history": model.history_.drop(columns="seconds", errors="ignore").to_dict("list"),
             "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
 
-
+# %% ../../nbs/lib/cards.ipynb #e6c9fa7a
 def card_text(
     card: dict,  # from `model_card`
 ) -> str:  # Markdown

@@ -14,23 +14,24 @@ from ..splits import block_numbers
 
 # %% ../../nbs/lib/clusters.ipynb #4cdf4368
 LEAST = 15  # clusters
-CARRYING = 4  # effective number of clusters that carry the errors
+CARRYING, FEW = 4, 8  # effective number of clusters with errors: for an interval, for one without a warning
 
 # %% ../../nbs/lib/clusters.ipynb #abcb1cf5
 def clustered_interval(
     correct,  # (n,) 0 or 1
     clusters,  # (n,) the cluster of each
     confidence: float = 0.95,
-) -> dict:  # value, low, high (0-1; NaN with too few clusters), clusters, design_effect, note ("too few clusters (9)")
+) -> dict:  # value, low, high (NaN: too few clusters), clusters, design_effect, note ("too few clusters (9)")
     "Estimate a share and its interval when rows of one cluster go together (Korn and Graubard 1998)."
     correct, codes = _checked(correct, clusters)
     check_number("confidence", confidence, 0.5, 0.999)
     total = np.bincount(codes).astype(float)
     low, high, effect, carrying = interval_of_counts(np.bincount(codes, correct)[None], total[None], confidence)
+    wrong = int((np.bincount(codes, 1 - correct) > 0).sum())
     note = f"too few clusters ({len(total)})" if len(total) < LEAST else ""
-    if not note and carrying[0] < CARRYING:
-        note = f"too few clusters with errors ({int((np.bincount(codes, 1 - correct) > 0).sum())})"
+    note = note or (f"too few clusters with errors ({wrong})" if carrying[0] < CARRYING else "")
     ends = (np.nan, np.nan) if note else (float(low[0]), float(high[0]))
+    note = note or (f"rests on few clusters with errors ({wrong})" if carrying[0] < FEW else "")
     return {"value": float(correct.mean()), "low": ends[0], "high": ends[1], "clusters": len(total),
             "design_effect": float(effect[0]), "note": note}
 
@@ -39,7 +40,7 @@ def _checked(correct, clusters):
     "Rows as floats and cluster numbers; `InputError` names what is wrong."
     correct, clusters = np.asarray(correct), np.asarray(clusters)
     if correct.ndim != 1 or correct.shape != clusters.shape or not len(correct):
-        raise InputError(f"correct has the shape {correct.shape}, clusters {clusters.shape}; give a cluster for each row")
+        raise InputError(f"correct has the shape {correct.shape}, clusters {clusters.shape}; give one for each row")
     if pd.isna(clusters).any() or not np.isin(correct, (0, 1)).all():
         raise InputError("correct must be 0 or 1 in each row, and each row needs a cluster")
     return correct.astype(float), pd.factorize(clusters)[0]

@@ -53,12 +53,13 @@ class Exercise(NamedTuple):
 
 def exercises(cells: list[dict]) -> list[Exercise]:
     "Find the exercises of a notebook."
+    code = [j for j, cell in enumerate(cells) if cell["cell_type"] == "code"]
+    guesses = [j for j in code if source(cells[j]).startswith("guess =") and len(ast.parse(source(cells[j])).body) == 1]
     found = []
-    for i, cell in enumerate(cells):
-        if cell["cell_type"] == "code" and source(cell).startswith("guess ="):
-            question = max(j for j in range(i) if cells[j]["cell_type"] == "markdown")
-            later = (j for j in range(i + 1, len(cells)) if cells[j]["cell_type"] == "code")
-            found.append(Exercise(question, i, next(j for j in later if "guess" in source(cells[j]))))
+    for i, end in zip(guesses, [*guesses[1:], len(cells)]):
+        question = max(j for j in range(i) if cells[j]["cell_type"] == "markdown")
+        later = [j for j in code if i < j < end]
+        found.append(Exercise(question, i, next((j for j in later if "guess" in source(cells[j])), later[0])))
     return found
 
 # %% ../../nbs/lib/course.ipynb #4b248e3a

@@ -44,7 +44,7 @@ def plain_labels(
         raise InputError("some labels are text and some are not: give all as text")
     return np.array(values.tolist())
 
-
+# %% ../../nbs/lib/head.ipynb #bc15357a
 def check_features(
     head,  # the estimator that is being fitted or used; it stores the number of features
     X,  # features, shape (n_rows, n_features)
@@ -119,8 +119,8 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
         _, winners = self._decide(self._queries(X))
         return self.classes_[winners]
 
-    def decision_function(self, X) -> np.ndarray:  # (n_rows, n_classes); for two classes (n_rows,), above 0 for the second
-        "Compute the scores of the classes; the predicted class has the highest."
+    def decision_function(self, X) -> np.ndarray:  # (n_rows, n_classes); for two classes (n_rows,)
+        "Compute the scores of the classes; the predicted class has the highest. Of two: above 0 for the second."
         scores = self._decide(self._queries(X))[0]
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 

@@ -194,7 +194,10 @@ def collect_images(
     "List the images that files and folders hold; raise one `InputError` with every problem, or if there is no image."
     check_choice("on_bad", on_bad, ["error", "skip"])
     paths, problems = [], []
-    for place in map(Path, image_paths([places] if isinstance(places, (str, Path)) else places)):
+    places = [places] if isinstance(places, (str, Path)) else places
+    if "" in [place for place in places if isinstance(place, str)]:
+        raise InputError("an image is named by nothing; . is the current folder")
+    for place in map(Path, image_paths(places)):
         images = [path for path in walk(place, problems) if is_image(path)] if os.path.isdir(place) else [place]
         paths += images
         problems += [] if images else [(place, "holds no images")]
@@ -234,16 +237,15 @@ def predict(
 ) -> pd.DataFrame:  # image, predicted, p_<class>..., novelty (0-1; NaN for fine-tuned networks); problem if skipped
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
-    row, facts = model_row(run, model), run.config
+    row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
     listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"))
-    fitted = pipeline(run, model, **settings)
     good = [number for number, (_, reason) in enumerate(listed) if not reason]
     paths = [listed[number][0] for number in good]
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
     table = predicted_table(fitted[-1], inputs, run.classes)
     table["novelty"] = novelty(run, row, inputs).round(3) if len(fitted) > 1 else np.nan
     table = table.set_axis(good).reindex(range(len(listed)))
-    table.insert(0, "image", [str(path) for path, _ in listed])
+    table.insert(0, "image", [str(path).encode(errors="backslashreplace").decode() for path, _ in listed])
     return table if on_bad == "error" else table.assign(problem=[reason for _, reason in listed])
 
 # %% ../../nbs/lib/models.ipynb #81ff2288

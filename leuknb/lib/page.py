@@ -46,7 +46,7 @@ def free_port(host: str, port: int | None = None) -> int:
             except (OSError, OverflowError):
                 continue
     tried = port if port is not None else "8866 to 8965"
-    raise InputError(f"port {tried} cannot be used on {host}; name another with --port")
+    raise InputError(f"port {tried} cannot be used on {host}; name another `port`")
 
 
 def is_local(host: str) -> bool:

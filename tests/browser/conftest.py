@@ -43,7 +43,7 @@ def lab_settings(folder, theme="JupyterLab Light"):
     return {"JUPYTERLAB_SETTINGS_DIR": str(folder)}
 
 
-def serve(command, url, folder, seconds=90, **environment):
+def serve(command, url, folder, seconds=240, **environment):
     "Start a server, wait until it answers, and stop it at the end."
     log = open(Path(folder) / "server.log", "wb")
     environment = os.environ | {"PYTHONPATH": str(HERE.parent)} | environment
@@ -84,7 +84,7 @@ def page(browser):
     page.errors = []
     page.on("console", lambda m: page.errors.append(f"{m.text} {m.location.get('url', '')}") if m.type == "error" else None)
     page.on("pageerror", lambda e: page.errors.append(str(e)))
-    page.set_default_timeout(45_000)
+    page.set_default_timeout(120_000)
     yield page
     context.close()
 
