@@ -1,12 +1,8 @@
 "Settings of the site; tools/build_site.py lays out its source and calls Sphinx."
 import inspect
-import os
 import re
-import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-import leuknb  # noqa: E402
+import leuknb
 
 project, author, copyright = "leuknb", "leuknb contributors", "leuknb contributors, Apache 2.0"
 version = release = leuknb.__version__

@@ -21,6 +21,7 @@ from leuknb.leakage import (
 )
 from .lib.chapters import Audit, Chapter
 from .lib.errors import InputError, check_choice, check_number
+from .lib.files import examine, parallel_map
 from .lib.models import pipeline
 from .lib.runs import Run
 from .lib.scoring import one_variant, score_models, score_run
@@ -181,12 +182,18 @@ def check_audit(seed: int, chapters=(), shifts=None, images: int = 1, **_):
     check_number("seed", seed, 0, 2**32 - 1, whole=True)
 
 
-def check_images(run: Run):
-    "Raise `InputError` if images of a run are no longer where they were."
-    gone = [path for path in run.catalogue["path"] if not Path(path).exists()]
-    if gone:
-        missing = f"{len(gone)} of {len(run.catalogue)} images of {run.path} are missing"
-        raise InputError(f"{gone[0]}: no such file ({missing}); put the folder back, or audit the folder of images (`data`)")
+def usable_images(run: Run, on_bad: str, progress: bool) -> tuple[pd.DataFrame, list[str]]:  # catalogue, left out
+    "Find the images of a run that can still be read; `InputError` lists the others, unless they are skipped."
+    check_choice("on_bad", on_bad, ["error", "skip"])
+    paths = [Path(path) for path in run.catalogue["path"]]
+    facts = parallel_map(lambda path: examine(path, 1), paths, "reading images", progress)
+    bad = [f"{path}: {one['problem']}" for path, one in zip(paths, facts) if "problem" in one]
+    if bad and (on_bad == "error" or len(bad) == len(paths)):
+        lines = "\n".join([*bad[:20], f"... {len(bad)} of {len(paths)} images of {run.path} cannot be read"])
+        raise InputError(f'{lines}; put them back, go on without them (`on_bad="skip"`), '
+                         "or audit the folder of images (`data`)")
+    good = [i for i, one in enumerate(facts) if "problem" not in one]
+    return run.catalogue.iloc[good], [f"left out: {line}" for line in bad]
 
 
 def model_names(run: Run, variant: str) -> list[str]:  # backbone/head/variant
@@ -199,11 +206,12 @@ def audit_run(
     run: Run,
     brief: bool = False,  # what the report shows
     progress: bool = True,
+    on_bad: str = "error",  # or skip: what to do with images of the run that are gone or cannot be read
     **options,  # of `audit`
 ) -> Audit:
     "Examine a finished run: its own split, predictions and models."
     check_audit(run.choices.seed, **options)
-    check_images(run)
+    cat, left_out = usable_images(run, on_bad, progress)
     names = model_names(run, "original")[:1 if brief else None]
     names.sort(key=lambda name: name.split("/")[1] in OVER_PATHS)  # the first is fitted anew under stricter splits
     models = {name: pipeline(run, name, progress=False) for name in names}
@@ -212,9 +220,12 @@ def audit_run(
     slow = any(not name.startswith("alexnet/") for name in names)
     defaults = {**BRIEF, "images": 16 if slow else 64} if brief else {"images": 160}
     how = SPLIT_WORDS.get(run.choices.split, "as given")
-    return audit(run.catalogue, run.split, models, predictions=run.predictions, segmented=segmented, how=how,
-                 about=f"Run {run.path.name}, split {how}", refit=frozen, seed=run.choices.seed, progress=progress,
-                 **{**defaults, **options})
+    parts = run.split[run.split["image"].isin(cat["image"])]
+    result = audit(cat, parts, models, predictions=run.predictions, segmented=segmented, how=how,
+                   about=f"Run {run.path.name}, split {how}", refit=frozen, seed=run.choices.seed, progress=progress,
+                   **{**defaults, **options})
+    result.notes = left_out + result.notes
+    return result
 
 # %% ../nbs/63_audit.ipynb #fbae8043
 def first_model(cat: pd.DataFrame, parts: pd.DataFrame, seed: int, progress: bool, variant: str = "original") -> dict:

@@ -21,9 +21,9 @@ from sklearn.utils.validation import check_is_fitted
 from .heads import SoftmaxHead
 from .lib.cache import FeatureStore
 from .lib.errors import InputError, check_number
-from .lib.files import digest, parallel_map, read_image
+from .lib.files import digest, missing_reason, parallel_map, read_image
 from .lib.light import purple, transmitted_light
-from .ruler import Diameter, red_cell_diameter
+from .ruler import NUCLEATED, Diameter, red_cell_diameter
 from .segment import find_cells
 
 # %% ../nbs/12_cells.ipynb #513f1579
@@ -99,7 +99,7 @@ class Field:
 
     def __init__(self, rgb: np.ndarray, red: float):  # (h, w, 3) uint8; diameter of its red cells, pixels, or NaN
         self.unit = red if np.isfinite(red) else min(rgb.shape[:2]) / 12  # as in the public images
-        self.labels = find_cells(rgb, max(2.0, 4 / 3 * self.unit))
+        self.labels = find_cells(rgb, max(2.0, NUCLEATED * self.unit))
         light = transmitted_light(rgb, self.unit / 50)
         self.dark, self.purple = -np.log10(light).sum(-1), purple(light)
         self.slope = np.hypot(*np.gradient(self.dark))
@@ -189,6 +189,8 @@ def measure_image(path: Path) -> np.ndarray:  # (26,) float32: red cells (diamet
 def measured_images(paths, cache: bool, progress: bool) -> np.ndarray:  # (n, 26) float32
     "Read stored rows, measure the other images and store them."
     paths = [Path(path) for path in paths]
+    if lost := [f"{path}: {missing_reason(path)}" for path in paths if not path.is_file()]:
+        raise InputError("\n".join(lost))
     keys = [digest(path.read_bytes(), size=32) for path in paths]
     store, rows = FeatureStore({"backbone": "cells", "version": VERSION}), {}
     for images, features in store.chunks(dict.fromkeys(keys)) if cache else ():
@@ -202,9 +204,9 @@ def measured_images(paths, cache: bool, progress: bool) -> np.ndarray:  # (n, 26
             store.add(list(part), new)
     return np.stack([rows[key] for key in keys])
 
-
+# %% ../nbs/12_cells.ipynb #18cce7b5
 def in_red_cells(rows: np.ndarray, red: float, own: bool) -> np.ndarray:  # (n, 26); pixels; -> (n, 23)
-    "Give lengths in red cells: of `red` pixels, or, if `own`, of an image's own diameter where its interval excludes `red`."
+    "Give lengths in red cells: of `red` pixels, or, if `own`, of an image's own, whose interval excludes `red`."
     pixels, low, high = rows[:, :3].T
     other = np.isfinite(pixels) & ((low > red) | (high < red)) & own
     return rows[:, 3:] * np.where(other, pixels, red)[:, None] ** UNITS

@@ -146,7 +146,7 @@ def add_predict(commands):
     add_on_bad(p, "skip: rows without a class, with the reason in a last column")
     p.add_argument("--device", default="auto")
 
-
+# %% ../nbs/lib/cli.ipynb #6c9fe0d2
 def run_predict(args):
     "Print a table of predictions."
     from leuknb.lib.files import check_writable, write_text
@@ -168,7 +168,8 @@ def run_predict(args):
         if reason:
             tell(args, f"left out: {name}: {reason}")
     as_json = args.format == "json"
-    text = f"{table.to_json(orient='records', indent=1)}\n" if as_json else table.to_csv(index=False, float_format="%.6f")
+    csv = table.to_csv(index=False, float_format="%.6f")
+    text = f"{table.to_json(orient='records', indent=1)}\n" if as_json else csv
     print(text, end="") if args.out is None else write_text(args.out, text)
 
 # %% ../nbs/lib/cli.ipynb #1f252586
@@ -205,7 +206,8 @@ def add_segment(commands):
 def run_segment(args):
     "Segment a folder, name the images without any cell."
     from leuknb.segment import segment_folder
-    print(segment_folder(args.src, args.out, args.method, args.diameter, on_bad=args.on_bad, bits=getattr(args, 'bits', None)))
+    bits = getattr(args, "bits", None)
+    print(segment_folder(args.src, args.out, args.method, args.diameter, on_bad=args.on_bad, bits=bits))
 
 # %% ../nbs/lib/cli.ipynb #9bb8cbd2
 def add_audit(commands):
@@ -237,7 +239,7 @@ def run_audit(args):
     check_free_folder(out)
     options = {"images": args.images, "shifts": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
     if args.run:
-        audit = audit_run(Run(args.run), **options)
+        audit = audit_run(Run(args.run), on_bad=args.on_bad, **options)
     else:
         audit = audit_folder(args.data, args.split, args.on_bad, args.seed or 0, reading=reading_of(args), **options)
     print(as_options(str(audit), args.parser, args.typed))
@@ -294,7 +296,7 @@ def add_others(commands):
     p = add_command(commands, "cache", run_cache, help="show or clear the stored features")
     p.add_argument("--clear", action="store_true")
 
-
+# %% ../nbs/lib/cli.ipynb #f354c7ce
 def run_paper(args):
     "Print the published grid, the fourteen tables and the audit."
     from leuknb.paper import audit, published_all, published_tables

@@ -103,7 +103,7 @@ def static_gallery(
     "Draw the most confidently misread images of a run as one still image; `InputError` for an unknown option."
     run = Run(getattr(run, "path", run))
     pred = Predictions(run.predictions)
-    masks = facets(pred, Annotations(copied).table)
+    masks = facets(pred, Annotations(run).table)
     chosen = options | {"true": true or class_option(pred.classes[0]), "predicted": predicted}
     for facet, option in chosen.items():
         check_choice(facet, option, masks[check_choice("facet", facet, FACETS)])

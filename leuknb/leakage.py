@@ -20,6 +20,7 @@ from .lib.errors import InputError, plural
 from .lib.files import parallel_map, read_image
 from .lib.scoring import paired_gap, score_rows, uncached
 from .lib.tables import Intervals, percent, points
+from .lib.templates import drawable
 from .metrics import accuracy_interval, wilson
 from .shortcuts import kept_share
 from .splits import leaks, split
@@ -174,10 +175,12 @@ def mask_verdicts(table: pd.DataFrame) -> list[str]:
 def plot_masks(kept: pd.DataFrame, title: str = "How much the masks keep"):  # a matplotlib figure
     "Draw the shares of `kept_shares`, a box for each class."
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(6, 2.6), layout="constrained")
-    ax, groups = figure.subplots(), dict(list(kept.groupby("label", observed=True)["kept"]))
-    ax.boxplot([100 * k for k in groups.values()], orientation="horizontal", tick_labels=list(groups), widths=0.6,
-               whis=(5, 95), flierprops=dict(marker=".", ms=3), medianprops=dict(color="#D55E00", lw=2))
+    groups = dict(list(kept.groupby("label", observed=True)["kept"]))
+    figure, (labels, fonts) = Figure(figsize=(6, 1.4 + 0.3 * len(groups)), layout="constrained"), drawable(groups)
+    ax = figure.subplots()
+    ax.boxplot([100 * k for k in groups.values()], orientation="horizontal", widths=0.6, whis=(5, 95),
+               flierprops=dict(marker=".", ms=3), medianprops=dict(color="#D55E00", lw=2))
+    ax.set_yticks(range(1, len(labels) + 1), labels, fontfamily=fonts)
     limit = 100 * ALMOST_BLACK
     ax.axvline(limit, color="#595959", ls="--", lw=1, label=f"almost black: under {limit:.0f} %")
     ax.invert_yaxis()

@@ -63,6 +63,10 @@ class NoveltyScore(BaseEstimator):
         "The share of held-out training images that lie nearer."
         return np.searchsorted(self.held_out_, self.distance(X)) / len(self.held_out_)
 
+    def ratio(self, X) -> np.ndarray:  # (n,), 1: as far as half of the held-out training images
+        "The distance, divided by the median distance of held-out training images."
+        return self.distance(X) / max(float(np.median(self.held_out_)), 1e-9)
+
 # %% ../nbs/66_novelty.ipynb #878f7422
 def black_frame(rng, size):
     "A lens cap: black, but for a little noise."

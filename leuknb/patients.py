@@ -188,7 +188,7 @@ def write_truth(folder, truth, cells):
     paths = pd.concat([truth.assign(path=f"{variant}/" + truth["image"] + ".jpg", variant=variant.lower())
                        for variant in ("Original", "Segmented")])[["path", "label", "patient", "variant"]]
     for name, table in [("truth", truth), ("cells", cells), ("catalogue", paths)]:
-        table.to_csv(folder / f"{name}.csv", index=False, float_format="%.4f")
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n", float_format="%.4f")
 
 # %% ../nbs/06_patients.ipynb #ec8988b1
 def make_smears(

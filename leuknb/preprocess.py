@@ -56,8 +56,8 @@ def white_normalise(
 ) -> np.ndarray:  # (H, W, 3) uint8
     """Scale each channel so that empty glass (the tenth of the pixels whose darkest channel is brightest) becomes white.
 
-    A black background or a frame does not count. `InputError` for an image without glass."""
-    if reason := glass_problem(rgb):
+    A black background or a frame does not count. `InputError` for an image without glass, unless it is all black."""
+    if (reason := glass_problem(rgb)) and reason != "black all over":  # what is black stays black
         raise InputError(f"no empty glass ({reason}), with which the step white compares; leave this step out")
     darkest, left_out = rgb.min(axis=-1), background(rgb)
     seen = ~left_out if left_out.mean() > 0.05 else np.ones_like(left_out)

@@ -270,7 +270,9 @@ def shared_facts(
 ) -> dict:  # shared_patients: how many patients are in both sets, of how many; empty if there are none
     "Count the patients with images in both the training and the test set."
     shared = shared_patients(cat, split_table)
-    return {"shared_patients": {"shared": len(shared), "of": cat["patient"][cat["patient"] != ""].nunique()}} if shared else {}
+    if not shared:
+        return {}
+    return {"shared_patients": {"shared": len(shared), "of": cat["patient"][cat["patient"] != ""].nunique()}}
 
 
 def announce(
@@ -280,8 +282,8 @@ def announce(
     "Say how the data was read and divided."
     lines = [f"{facts['read_as']}; split: {scheme}"]
     if shared := facts.get("shared_patients"):
-        lines.append("{shared} of {of} patients have images in both the training and the test set; how well new patients are "
-                     "recognised is not measured (the split group keeps patients apart)".format(**shared))
+        lines.append("{shared} of {of} patients have images in both the training and the test set; how well new patients "
+                     "are recognised is not measured (the split group keeps patients apart)".format(**shared))
     for line in lines:
         print(f"leuknb: {line}", file=sys.stderr)
 

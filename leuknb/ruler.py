@@ -216,7 +216,7 @@ NUCLEATED = 4 / 3  # diameter of a nucleated cell / diameter of a red cell, abou
 def nucleated_diameter(
     rgb: np.ndarray,  # (h, w, 3) uint8
 ) -> float:  # pixels
-    "Estimate the size of nucleated cells from the red ones; a ninth of the shorter side where those cannot be measured."
+    "Estimate the size of nucleated cells from the red ones; a ninth of the shorter side where those are not known."
     red = red_cell_diameter(rgb)
     return NUCLEATED * red.pixels if red else min(rgb.shape[:2]) / 9
 

@@ -162,11 +162,12 @@ def streams(
     rows: pd.DataFrame,  # catalogue rows of one variant
     features: np.ndarray | None = None,  # (n, d) that show the slide, such as colours; None: colour histograms
     seed: int = 0,
+    progress: bool = True,
 ) -> pd.DataFrame:  # image, label, stream, period, support (0-1), place (counted in files of the own stream)
     "Estimate which files of a class come from several slides in turn; where that is not clear, file order stands."
     rows = one_row_each(rows)
     if features is None:
-        features = thumbnails(rows["path"].tolist(), rows["sha256"].tolist())[1]
+        features = thumbnails(rows["path"].tolist(), rows["sha256"].tolist(), progress)[1]
     features = check_rows(features, rows)
     table = rows[["image", "label"]].assign(stream="", period=1, support=1.0, place=0.0)
     for places in rows.groupby("label", observed=True).indices.values():
@@ -183,7 +184,7 @@ def streams(
     return table
 
 # %% ../nbs/03_scenes.ipynb #8c655197
-ABOVE, KEPT = 0.6, 0.5  # correlation of the shared area: of a scene, and of pairs that are kept on disk
+ABOVE, KEPT = 0.7, 0.5  # correlation of the shared area: of a scene, and of pairs that are kept on disk
 FULL, VERSION = 5000, 1  # most images of a full search; version of what is kept
 PAIR = ["i", "j", "correlation", "down", "right", "area"]
 LEAK = ["fold", "image", "trained", "area", "correlation", "files_apart"]
@@ -365,7 +366,7 @@ def plot_ladder(
 ):  # the axis
     "Draw ladders side by side: filled, with the distance; hollow, the control of equal size without it."
     import matplotlib.pyplot as plt
-    ax = ax or plt.subplots(figsize=(7, 3.4), dpi=90, layout="constrained")[1]
+    ax = ax or plt.subplots(figsize=(9, 3.2), dpi=80, layout="constrained")[1]
     steps = list(dict.fromkeys(step for table in tables.values() for step in zip(table["unit"], table["embargo"])))
     for k, (name, table) in enumerate(tables.items()):
         for control, part in table.groupby("control"):
@@ -384,7 +385,7 @@ def plot_ladder(
     ax.set(title=title, xlabel="left out on each side of the test block", ylabel="accuracy (%)")
     ax.set_xlim(-0.5, len(steps) - 0.5)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(fontsize=8, frameon=False)
+    ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
 # %% ../nbs/03_scenes.ipynb #2fa43f8f

@@ -25,6 +25,7 @@ from .lib.files import atomic_folder, check_free_folder, process_map, read_image
 from .lib.folders import walk
 from .lib.glass import glass_problem, marks, no_light, with_halo
 from .lib.light import nucleated, purple, transmitted_light
+from .ruler import nucleated_diameter
 
 # %% ../nbs/10_segment.ipynb #dcefdfeb
 def swapped_hsv(
@@ -69,7 +70,7 @@ def split_touching(
 
 # %% ../nbs/10_segment.ipynb #d8cc0463
 def _stained(rgb, left_out, smooth):
-    "Mark the nucleated cells of an image, bool (h, w): by their stain, or all that is not black where it was cut out on black."
+    "Mark the nucleated cells, bool (h, w): by their stain, or all that is not black in what was cut out on black."
     if glass_problem(rgb) == "cut out on black":
         left_out[:] = False
         return ndimage.binary_fill_holes(~no_light(rgb))
@@ -81,11 +82,11 @@ def _stained(rgb, left_out, smooth):
 # %% ../nbs/10_segment.ipynb #e1681e4c
 def find_cells(
     rgb: np.ndarray,  # (h, w, 3) uint8
-    diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of the image's shorter side
+    diameter: float | None = None,  # of a nucleated cell in pixels; None: from the red cells of the image
 ) -> np.ndarray:  # (h, w) int32, 0 outside, k in cell k
     "Find the nucleated cells: stain separation (Ruifrok and Johnston 2001), Otsu's threshold (1979), watershed."
     check_number("diameter", diameter, 2, 10_000, none=True)
-    diameter, left_out = diameter or min(rgb.shape[:2]) / 9, marks(rgb)
+    diameter, left_out = diameter or nucleated_diameter(rgb), marks(rgb)
     mask = _stained(rgb, left_out, diameter / 25)
     labels = np.where(left_out, 0, split_touching(isotropic_opening(mask, diameter / 8), diameter))
     small = np.bincount(labels.ravel()) < 0.1 * diameter**2
@@ -94,7 +95,7 @@ def find_cells(
 
 def segment(
     rgb: np.ndarray,  # (h, w, 3) uint8
-    diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of the image's shorter side
+    diameter: float | None = None,  # of a nucleated cell in pixels; None: from the red cells of the image
 ) -> np.ndarray:  # (h, w, 3) uint8
     "Blacken an image outside the nucleated cells."
     return rgb * (find_cells(rgb, diameter) > 0)[..., None].astype(np.uint8)
@@ -148,7 +149,7 @@ def problem_of(path, target, targets):
 
 
 def image_files(folder, on_bad, bits):
-    "Pairs of an image below a folder and its new name, problems, and warnings; `InputError` names all that cannot be read."
+    "Images below a folder with their new names, problems, warnings; `InputError` names all that cannot be read."
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; name a folder of images")
     unlisted = []
@@ -164,7 +165,7 @@ def image_files(folder, on_bad, bits):
 
 # %% ../nbs/10_segment.ipynb #36b3b5f2
 def segment_file(source, target, method, diameter, bits):
-    "Segment one image; return how many cells were found, what share was kept, if it has no colour, and why it has no glass."
+    "Segment one image; return the number of cells, the share kept, if it has no colour, and why it has no glass."
     assume_bits([source], *bits)
     rgb, reason = np.asarray(read_image(source)), None
     if method == "authors":
@@ -183,7 +184,7 @@ def segment_folder(
     src: str | Path,  # folder of images, with any folders inside
     out: str | Path,  # new or empty folder
     method: str = "corrected",  # or authors
-    diameter: float | None = None,  # of a nucleated cell in pixels; None: a ninth of each image's shorter side
+    diameter: float | None = None,  # of a nucleated cell in pixels; None: from the red cells of each image
     workers: int | None = None,  # processes; None: as many as processors
     progress: bool = True,
     on_bad: str = "error",  # "error": refuse if any image cannot be read; "skip": leave those out and list them
@@ -204,7 +205,7 @@ def segment_folder(
             results = process_map(segment_file, jobs, workers, "segments", progress)
             table = pd.DataFrame(results, columns=["cells", "kept", "grey", "glass"])
             table.insert(0, "image", [target.as_posix() for _, target in files])
-            table.to_csv(folder / "segments.csv", index=False, float_format="%.4f")
+            table.to_csv(folder / "segments.csv", index=False, lineterminator="\n", float_format="%.4f")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror or error}); nothing was left there") from None
     return Segments(out, table, problems, warnings)

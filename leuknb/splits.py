@@ -130,7 +130,7 @@ def _facts(cat, images):
     facts = pd.DataFrame(cat)[["image", *names]].drop_duplicates().set_index("image")
     if (twice := facts.index.duplicated()).any():
         raise InputError(f"image {facts.index[twice][0]} is in several of the sets that the data comes with")
-    return facts.reindex(images["image"], columns=["given_split", "given_fold"]).fillna("")
+    return facts.reindex(images["image"], columns=["given_split", "given_fold"], fill_value="")
 
 
 def _held_out(facts):
@@ -149,7 +149,7 @@ def _given(cat, images, valid):
     "(test rows, rows in neither set) of each fold of the data's own division."
     folds = _held_out(_facts(cat, images))
     if not folds:
-        raise InputError("the data has no training and test sets or folds of its own; choose another split than 'given'")
+        raise InputError("the data has no sets or folds of its own; choose another split than 'given'")
     return [(np.flatnonzero(test), np.flatnonzero(~test & (rest | (extra if valid == "out" else False))))
             for test, extra, rest in folds]
 
@@ -180,7 +180,7 @@ def _check_enough(images, scheme, folds, patients):
     need = 2 if scheme in ("paper", "group") else folds
     for label, n in images.groupby("label", observed=True)[unit].nunique().items():
         if n == 1 and unit == "group" and (only := images["group"][images["label"] == label].iloc[0]) in patients:
-            raise InputError(f"class {label} has a single patient ({only}), who cannot be in the training and the test set; "
+            raise InputError(f"class {label} has a single patient ({only}), who cannot be in both sets; "
                              "add patients, or use split='paper', which divides by image")
         if n < need:
             raise InputError(f"class {label} has {plural(n, unit)}; the split {scheme!r} needs {need}"

@@ -40,7 +40,7 @@ def _unit(thumbs):
 
 # %% ../nbs/01_twins.ipynb #44c3c08e
 def _candidates(thumbs, above, block):
-    "Yield row numbers i < j (pairs, 2) and correlations (pairs,) above a threshold, from one block of rows after the other."
+    "Yield row numbers i < j (pairs, 2) and correlations (pairs,) above a threshold, block by block."
     yield np.empty((0, 2), int), np.empty(0, np.float32)
     for i in tqdm(range(0, len(thumbs), block), desc="comparing images", delay=3, leave=False):
         left = _unit(thumbs[i:i + block])
@@ -77,8 +77,8 @@ def _plain(thumbs):
 def _centred(thumbs, plain):
     "Thumbnails and backgrounds with what lies on a plain background moved to the middle."
     thumbs, plain = thumbs.astype(np.float32), plain.copy()
-    edge = np.concatenate([plain[:, [0, -1]].reshape(len(plain), -1), plain[:, :, [0, -1]].reshape(len(plain), -1)], axis=1)
-    for k in np.flatnonzero((edge.mean(1) > 0.9) & ~plain.all((1, 2))):
+    edge = (plain[:, [0, -1]].mean((1, 2)) + plain[:, :, [0, -1]].mean((1, 2))) / 2
+    for k in np.flatnonzero((edge > 0.9) & ~plain.all((1, 2))):
         move = 23.5 - np.array(np.nonzero(~plain[k])).mean(1)
         thumbs[k] = ndimage.shift(thumbs[k], move, order=1, mode="nearest")
         plain[k] = ndimage.shift(plain[k].astype(np.float32), move, order=1, mode="nearest") > 0.5
@@ -109,11 +109,14 @@ def _same(first, second, above):
     stacks = [rows.reshape(-1, 48, 48) for rows in (first, second)]
     inner, n = _agreement(*(_structure(*_centred(stack, _plain(stack))) for stack in stacks))
     outline, _ = _agreement(*(_structure(stack.astype(np.float32), np.zeros(stack.shape, bool)) for stack in stacks))
-    parts = [np.array([ndimage.label(image > 8)[1] for image in stack]) for stack in stacks]
-    several = np.minimum(*np.meshgrid(*parts, indexing="ij")) > 2
-    by_outline = outline > np.where(several, DETAIL * above, 0.995)
-    by_structure = inner > DETAIL * above + 1.6 / np.sqrt(n)
-    return np.where(several | (n < FEW), by_outline, by_structure) | (outline > 0.999)
+    several = np.minimum.outer(*([_parts(image) for image in stack] for stack in stacks)) > 2
+    by_outline = outline > np.where(several, DETAIL * above, np.where(n < FEW, 0.995, 0.999))
+    return by_outline | (inner > DETAIL * above + 1.6 / np.sqrt(n))
+
+
+def _parts(image):
+    "Count the bright parts of a thumbnail; specks of compression are none."
+    return int((np.bincount(ndimage.label(image > 32)[0].ravel())[1:] > 3).sum())
 
 
 def copies(

@@ -128,3 +128,20 @@ def test_wrong_options_are_refused_before_any_image_is_read(wrong, message):
 def test_a_folder_name_cannot_become_markup(cats):
     found = audit(cats["clean"], chapters=["masks"], about="<script>", **QUIET)
     assert "<script>" not in found._repr_html_() and "&lt;script&gt;" in found._repr_html_() and found.about in str(found)
+
+
+def test_images_of_a_run_that_are_gone_stop_the_audit_or_are_left_out(run, confounded, tmp_path):
+    import shutil
+    data, again = shutil.copytree(confounded, tmp_path / "smears"), shutil.copytree(run.path, tmp_path / "run")
+    table = (again / "catalogue.csv").read_text(encoding="utf-8").replace(str(confounded), str(data))
+    (again / "catalogue.csv").write_text(table, encoding="utf-8")
+    moved = Run(again)
+    gone, broken = moved.catalogue["path"].iloc[[0, 5]]
+    (tmp_path / "smears" / gone).unlink()
+    with open(broken, "wb") as file:
+        file.write(b"no image")
+    with pytest.raises(InputError) as caught:
+        audit_run(moved, chapters=["leaks"], **QUIET)
+    assert gone in str(caught.value) and broken in str(caught.value) and 'on_bad="skip"' in str(caught.value)
+    found = audit_run(moved, chapters=["leaks"], on_bad="skip", **QUIET)
+    assert [note for note in found.notes if note.startswith("left out: ")] == found.notes[:2] and gone in found.notes[0]

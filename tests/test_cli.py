@@ -235,3 +235,38 @@ def test_a_wrong_audit_is_refused_before_any_work(tmp_path, wrong, monkeypatch):
     monkeypatch.setattr("leuknb.audit.catalogue", None)
     assert main(["audit", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *wrong]) == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_predict_goes_on_without_bad_files_and_writes_a_new_file_alone(made, smears, tmp_path, capsys):
+    shutil.copy(files(smears / "Original" / "Pre")[0], tmp_path / "a.jpg")
+    (tmp_path / "b.png").write_text("no image")
+    command = ["predict", str(made[0].path), str(tmp_path), "--model", "alexnet/knn/original", "--on-bad", "skip"]
+    table = tmp_path.parent / f"{tmp_path.name}.csv"
+    assert main([*command, "--out", str(table)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "" and f"leuknb: left out: {tmp_path / 'b.png'}: not an image" in captured.err
+    written = table.read_text(encoding="utf-8")
+    assert written.splitlines()[0].endswith(",novelty,problem") and len(written.splitlines()) == 3
+    assert main(command) == 0 and capsys.readouterr().out == written
+    for place in (str(table), str(tmp_path), "", str(table / "inside.csv")):
+        assert main([*command, "--out", place]) == 2
+        assert "Traceback" not in capsys.readouterr().err and table.read_text(encoding="utf-8") == written
+
+
+@pytest.mark.parametrize("command", [["predict", "RUN", "IMAGE", "--out"], ["segment", "IMAGES"], ["synth"], ["audit", "RUN", "--out"], ["audit", "--data", "IMAGES", "--out"]])
+def test_a_place_that_cannot_be_written_is_named_before_any_work(made, smears, tmp_path, capsys, monkeypatch, command):
+    "`file` is no folder, so nothing can lie in it; not even root may write there."
+    (tmp_path / "file").write_text("")
+    for work in ("leuknb.lib.models.collect_images", "leuknb.segment.image_files", "leuknb.audit.catalogue", "leuknb.audit.pipeline"):
+        monkeypatch.setattr(work, None)
+    named = {"RUN": str(made[0].path), "IMAGES": str(smears), "IMAGE": str(files(smears)[0])}
+    assert main([*(named.get(word, word) for word in command), str(tmp_path / "file" / "out")]) == 2
+    assert str(tmp_path / "file" / "out") in capsys.readouterr().err
+
+
+def test_output_that_the_terminal_cannot_show_is_no_traceback(made, smears, tmp_path):
+    import os
+    shutil.copy(files(smears / "Original" / "Pre")[0], tmp_path / "淋巴.jpg")
+    command = [sys.executable, "-m", "leuknb", "predict", str(made[0].path), str(tmp_path), "--model", "alexnet/knn/original"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True)
+    assert done.returncode == 0 and b"\\u6dcb\\u5df4.jpg" in done.stdout

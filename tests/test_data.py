@@ -59,6 +59,11 @@ def frames(n=3):
     return [picture(300 + i) for i in range(n)]
 
 
+def loose(folder):
+    folder.mkdir(parents=True)
+    picture(1).save(folder / "a.png")
+
+
 def zipped(root):
     shutil.make_archive(str(smears(root)), "zip", root)
     return root.with_suffix(".zip")
@@ -76,8 +81,9 @@ BAD = {
     "loose pictures only": (lambda root: (root.mkdir(), picture(1).save(root / "a.png"), root)[2], "no images found in class folders"),
     "one class": (lambda root: smears(root, ["Benign"]), "only one class found (Benign)"),
     "one class of two": (lambda root: done(root, lambda r: [p.unlink() for p in (r / "Pro").iterdir()]), "Pro: the folder holds no images"),
-    "train and test folders": (lambda root: (smears(root / "train"), smears(root / "test"), root)[2], "is divided into test and train"),
-    "two data sets": (lambda root: (both(root / "a"), both(root / "b"), root)[2], "holds several data sets (a, b)"),
+    "train and test without classes": (lambda root: (loose(root / "train"), loose(root / "test"), root)[2],
+                                       "no class folders, only sets test, train"),
+    "two data sets": (lambda root: (both(root / "a"), both(root / "b"), root)[2], "site/class: sites a, b; classes Benign, Pro"),
     "an archive": (zipped, "unpack it first"),
     "one picture": (lambda root: smears(root) / "Pro" / "Pro-1.jpg", "is neither a folder nor a CSV"),
     "empty file": (damaged("bad.jpg", b""), "Pro/bad.jpg: empty file"),
@@ -109,12 +115,12 @@ BAD = {
                                   "class Pro: 1 usable image;"),
     "a variant without a class": (lambda root: (both(root), shutil.rmtree(root / "Segmented" / "Pro"), root)[2],
                                   "variant segmented: too few usable images (0 of Pro)"),
-    "CSV without labels": (lambda root: table(root, "a.jpg,x", head="path,diagnosis"), "lacks the column label; found: path, diagnosis"),
+    "CSV without labels": (lambda root: table(root, "a.jpg,x", head="path,age"), "lacks the column label; found: path. Columns: path, age"),
     "CSV without anything": (lambda root: table(root, head=""), "lacks the column path and label; found: nothing"),
     "CSV without rows": (lambda root: table(root), "no images found"),
     "CSV in another encoding": (lambda root: table(root, "é.jpg,x", encoding="latin-1"), "is not UTF-8 text"),
     "CSV of bytes": (lambda root: (table(root).write_bytes(b"path,label\n\0\xff\n"), root / "list.csv")[1], "is not UTF-8 text"),
-    "CSV with a missing file": (lambda root: table(root, *GOOD, "gone.jpg,Pro,,"), "gone.jpg: line 6: no such file"),
+    "CSV with a missing file": (lambda root: table(root, *GOOD, "gone.jpg,Pro,,"), "no such file in 1 row (line 6: gone.jpg); looked in"),
     "CSV with an empty path": (lambda root: table(root, *GOOD, ",Pro,,"), "line 6: no path, or the path of a folder"),
     "CSV with a folder": (lambda root: table(root, *GOOD, "Pro,Pro,,"), "Pro: line 6: no path, or the path of a folder"),
     "CSV with an empty label": (lambda root: table(root, *GOOD, "Pro/Pro-3.jpg,,,"), "Pro/Pro-3.jpg: line 6: no label"),

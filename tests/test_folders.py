@@ -10,7 +10,8 @@ from fake_images import both, names_are_shared, picture, smears
 from leuknb.data import COLUMNS, catalogue
 from leuknb.lib.datasets import CLASSES
 from leuknb.lib.errors import InputError
-from leuknb.lib.folders import natural
+from leuknb.lib.layouts import natural
+from leuknb.splits import split
 
 
 def test_kaggle_layout(tmp_path):
@@ -19,7 +20,7 @@ def test_kaggle_layout(tmp_path):
     assert list(cat["label"].cat.categories) == CLASSES and cat["label"].cat.ordered
     assert cat["image"].iloc[0] == "Benign/Benign-1" and list(cat["variant"][:2]) == ["original", "segmented"]
     assert (cat.groupby("image")["variant"].nunique() == 2).all()
-    assert cat.attrs == {"problems": [], "warnings": []}
+    assert cat.attrs == {"problems": [], "warnings": [], "read_as": "classes: Benign, Early, Pre, Pro", "bits": None}
     assert set(cat["width"]) == {40} and all(len(d) == 64 for d in cat["sha256"])
     assert all(Path(p).is_absolute() and Path(p).exists() for p in cat["path"])
 
@@ -40,8 +41,9 @@ def test_kaggle_layout_in_any_case_and_folder(tmp_path, original, segmented, out
 
 def test_several_data_sets_far_down_are_refused(tmp_path):
     both(tmp_path / "a" / "b" / "c1"), both(tmp_path / "a" / "b" / "c2")
-    with pytest.raises(InputError, match="holds several data sets"):
+    with pytest.raises(InputError, match="site/class: sites c1, c2; classes Benign, Pro"):
         catalogue(tmp_path)
+    assert len(catalogue(tmp_path, layout="site/class")) == 24
 
 
 def test_naming_one_variant_folder(tmp_path):
@@ -84,7 +86,7 @@ def test_what_folders_hold_besides_is_skipped(tmp_path):
         (root / name).mkdir()
         (root / name / "x.jpg").write_bytes(b"")
     cat = catalogue(root)
-    assert len(cat) == 6 and cat.attrs == {"problems": [], "warnings": []}
+    assert len(cat) == 6 and cat.attrs["problems"] == cat.attrs["warnings"] == []
 
 
 def test_warnings(tmp_path):
@@ -169,10 +171,12 @@ def test_two_spellings_of_one_variant_are_refused(tmp_path):
         catalogue(tmp_path)
 
 
-def test_train_and_test_beside_something_else_are_no_classes(tmp_path):
+def test_train_and_test_are_no_classes(tmp_path):
     smears(tmp_path / "train"), smears(tmp_path / "test", seed=900), (tmp_path / "annotations").mkdir()
-    with pytest.raises(InputError, match="is divided into test and train"):
-        catalogue(tmp_path)
+    cat = catalogue(tmp_path)
+    assert cat.attrs["read_as"] == "classes: Benign, Pro; sets: train 6, test 6" and cat.attrs["warnings"] == ["annotations: the folder holds no images"]
+    parts = split(cat).merge(cat[["image", "given_split"]])
+    assert (parts["split"] == parts["given_split"]).all() and parts["fold"].eq(0).all()
 
 
 def test_what_lies_beside_the_variants_is_named(tmp_path):

@@ -92,12 +92,10 @@ def test_white_balance_ignores_black_and_refuses_images_without_glass(tmp_path):
         assert gap.max() <= 4
     for name, picture in {"smear": image, "cell": cut_out(1), "black": 0 * image}.items():
         Image.fromarray(picture).save(tmp_path / f"{name}.png")
-    for name in ("cell", "black"):
-        with pytest.raises(InputError, match="no empty glass"):
-            white_normalise(np.asarray(Image.open(tmp_path / f"{name}.png")))
     paths = [tmp_path / f"{name}.png" for name in ("smear", "cell", "black")]
-    for refuse in (lambda: check_glass(paths, progress=False), lambda: Robust(weights="random", cache=False, progress=False).fit(paths, ["a", "b", "a"])):
-        with pytest.raises(InputError) as error:
-            refuse()
-        lines = str(error.value)
-        assert "cell.png" in lines and "cut out on black" in lines and "black.png" in lines and "smear.png" not in lines
+    with pytest.raises(InputError, match="no empty glass") as error:
+        check_glass(paths, progress=False)
+    assert "cell.png" in str(error.value) and "black.png" in str(error.value) and "smear.png" not in str(error.value)
+    with pytest.raises(InputError, match=r"cell.png.*no empty glass \(cut out on black\)"):
+        Robust(weights="random", cache=False, progress=False).fit(paths, ["a", "b", "a"])
+    assert white_normalise(0 * image).max() == 0

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import leuknb
-from leuknb.cli import as_options, parser
-from leuknb.lib.errors import InputError
+from leuknb.cli import as_options, main, parser
 
 ROOT = Path(leuknb.__file__).parent
-TYPED = {"predict": ["RUN", "IMAGE"], "explore": ["RUN"], "synth": ["OUT"], "segment": ["DIR", "OUT"], "pretrain": ["OUT"]}
+TYPED = {"predict": ["RUN", "IMAGE"], "explore": ["RUN"], "synth": ["OUT"], "segment": ["DIR", "OUT"], "pretrain": ["OUT"],
+         "course": ["DIR"], "push": ["RUN", "REPO"], "pull": ["REPO", "OUT"], "completion": ["bash"]}
+COMMANDS = next(action.choices for action in parser()._actions if action.dest == "command")
 CHECKS = {"check_choice": "{} '{{}}': choose from {{}}", "check_number": "{}=7: give a number"}
 
 
@@ -98,21 +99,22 @@ def texts(definition, names):
         if name in CHECKS and isinstance(node.args[0], ast.Constant) and node.args[0].value in names:
             yield CHECKS[name].format(node.args[0].value)
         elif isinstance(node, (ast.JoinedStr, ast.Constant, ast.BinOp)):
-            yield from (text for text in templates(node) if len(text.split()) > 2 and text not in docs)
+            yield from (text for text in templates(node) if len(text.split()) > 2 and text not in docs and " import " not in text)
 
 
 PYTHON = re.compile(r"`([a-z_]+)\b(?! )[^`]*`|\b([a-z_]+)=(?:None|True|False|\{|\[|\(|['\"\d])|\b([a-z]+_[a-z_]+)\b|\b(argument|keyword)\b")
 
 
-@pytest.mark.parametrize("name", ["reproduce", "predict", "audit", "synth", "segment", "pretrain", "paper", "fetch", "cache"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "completion"])  # which only reads the other parsers
 def test_the_command_names_no_arguments(name):
     command = parser().parse_args([name, *TYPED.get(name, [])]).parser
     options = {action.dest for action in command._actions}
+    arguments = package().arguments - ({"steps"} if name == "pretrain" else set())  # as typed after --set
     wrong = []
     for module, definition in package().reached("leuknb.cli", f"run_{name}"):
         for text in texts(definition, options):
             for words in PYTHON.findall(as_options(text.replace("{}", "X"), command)):
-                if set(words) & (package().arguments | {"argument", "keyword"}):
+                if set(words) & (arguments | {"argument", "keyword"}):
                     wrong.append(f"{module}, {getattr(definition, 'name', 'a table')}: {text}")
     assert not wrong, "\n".join(sorted(set(wrong)))
 
@@ -133,3 +135,29 @@ def test_the_collection_sees_what_it_should():
     assert any("name another folder with `out`" in text for text in walked) and "repeats=7: give a number" in walked
     assert {"on_bad", "similar", "stain_leak", "repeats"} <= package().arguments and len(walked) > 300
     assert PYTHON.findall("raise `similar`, on_bad='skip', stain_leak") and not PYTHON.findall("run `leuknb reproduce` again, a = 3, half-read")
+
+
+@pytest.mark.parametrize("message, expected", [
+    ("split 'grp': choose from paper", "--split 'grp': choose from paper"),
+    ("seed=-1: give a whole number, or None", "--seed -1: give a whole number, or leave it out"),
+    ("leave out tune=False, `crop` and `quick`", "leave out --no-tune, --crop and --quick"),
+    ('go on without them: on_bad="skip"', "go on without them: --on-bad skip"),
+    ("unfreeze='classifier' leaves the features, so features='fine-tuned' is vain", "--unfreeze classifier leaves the features, so --features fine-tuned is vain"),
+    ("add images, or go without (`validation=None`)", "add images, or go without"),
+    ("take another `batch_size`, or the `device` cpu", "take another batch_size, or the --device cpu"),
+    ("run `leuknb reproduce` again", "run `leuknb reproduce` again"),
+    ("data/size=64/split=a.png: damaged", "data/size=64/split=a.png: damaged"),
+    ("size=64: no such folder", "size=64: no such folder"),
+])
+def test_arguments_become_options_and_names_of_files_stay(message, expected):
+    assert as_options(message, COMMANDS["reproduce"], ["--data", "size=64"]) == expected
+
+
+def test_a_positional_argument_is_called_as_in_the_usage():
+    assert as_options("name another folder with `out`", COMMANDS["synth"]) == "name another folder with OUT"
+
+
+def test_what_was_typed_comes_back_as_it_was_typed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["segment", "size=64", "method='x'"]) == 2
+    assert capsys.readouterr().err.startswith("leuknb: size=64: is not a folder")

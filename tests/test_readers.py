@@ -1,5 +1,4 @@
 """Formats of microscopes, scanners and clinics: what was written comes back; what holds several images is refused."""
-import io
 import subprocess
 import sys
 

@@ -1,8 +1,13 @@
 "The report: one file, and what it shows."
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
+
+from leuknb.lib.errors import InputError
 from leuknb.lib.runs import Run
-from leuknb.report import plot_comparison, write_report
+from leuknb.report import counts_html, plot_comparison, write_report
 
 
 def test_the_report_opens_offline_and_holds_its_figures(made):
@@ -43,3 +48,40 @@ def test_the_figure_of_the_comparison(made):
     assert [text.get_text() for text in axis.get_yticklabels()][0] == "AlexNet + SVM, original"
     assert "(%)" in axis.get_xlabel() and axis.get_title()
     assert "paper (other images)" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_patients_on_both_sides_are_on_the_first_screen(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    run.config["data"] |= {"shared_patients": {"shared": 12, "of": 16}, "read_as": "classes: all, hem; folds: 3"}
+    write_report(run)
+    first = (run.path / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]
+    assert "12 of 16 patients have images in both the training and the test set" in first and "classes: all, hem; folds: 3" in first
+    run.config["data"].pop("shared_patients")
+    write_report(run)
+    assert "in both the training and the test set" not in (run.path / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]
+
+
+def test_many_classes_have_their_counts_in_a_table(made):
+    counts = np.eye(25, dtype=int)
+    counts[3, 7] = 41
+    run = SimpleNamespace(classes=[f"<class {k}>" for k in range(25)], confusion=lambda *cell: counts)
+    assert counts_html(made[0], "alexnet", "knn", "original") == ""
+    html = counts_html(run, "alexnet", "knn", "original")
+    assert html.count("<tr") == 26 and html.count("<td>41</td>") == 1 and "&lt;class 3&gt;" in html
+
+
+def test_a_damaged_image_is_left_out_of_the_report(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    wrong = run.predictions.query("true == @run.classes[0] and predicted != true")["image"]
+    (tmp_path / "broken.jpg").write_text("no image")
+    run.catalogue["path"] = [str(tmp_path / "broken.jpg") if image in set(wrong) else path for image, path in zip(run.catalogue["image"], run.catalogue["path"])]
+    write_report(run)
+    assert "called " not in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    run = Run(made[0].path)
+    run.path = tmp_path / "file" / "run"
+    with pytest.raises(InputError, match="report.html: "):
+        write_report(run)

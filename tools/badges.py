@@ -4,7 +4,6 @@ Running it twice changes nothing. Outputs stay as they are stored; nothing is ex
 """
 import json
 import sys
-from pathlib import Path
 
 import nb
 from leuknb.lib.course import REPOSITORY, source

@@ -169,8 +169,9 @@ def broken(html):
 
     for file in sorted(path for path in html.rglob("*.html") if "_static" not in path.parts):
         text = re.sub(r"<(pre|script)\b[^>]*>.*?</\1>", lambda m: m[0].split(">")[0] + ">", file.read_text(encoding="utf-8"), flags=re.DOTALL)
-        problems += [f"{file.relative_to(html)}: would load {m[1]}" for m in re.finditer(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="((?:https?:)?//[^"]+)"', text)]
-        problems += [f"{file.relative_to(html)}: would load {m[1]}" for m in re.finditer(r'<link\b[^>]*rel="stylesheet"[^>]*href="(https?:[^"]+)"', text)]
+        loads = re.findall(r'<(?:script|img|iframe|source)\b[^>]*\bsrc="((?:https?:)?//[^"]+)"', text)
+        loads += re.findall(r'<link\b[^>]*rel="stylesheet"[^>]*href="(https?:[^"]+)"', text)
+        problems += [f"{file.relative_to(html)}: would load {place}" for place in loads]
         for link in set(re.findall(r'\s(?:href|src)="(?!data:)([^"]*)"', text)):
             parts = urlsplit(link.replace("&amp;", "&"))
             if parts.scheme or parts.netloc or link in ("", "#"):

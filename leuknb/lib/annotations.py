@@ -95,11 +95,15 @@ def export_labels(annotations: Annotations, catalogue: pd.DataFrame, path: str |
     "Write a CSV of every image with its corrected label; None: to relabelled.csv in the run folder."
     path = Path(path or annotations.path.parent / "relabelled.csv")
     corrected = catalogue["image"].map(lambda image: annotations[image]["label"])
+    before = catalogue["label"].astype(str)
+    patient = catalogue["group"].mask(catalogue["group"].isin(catalogue["image"]), "")  # else named after an image
     rows = pd.DataFrame({
-        "path": catalogue["path"].map(lambda p: str(Path(p).resolve())),
-        "label": corrected.where(corrected != "", catalogue["label"].astype(str)),
-        "patient": catalogue["group"], "variant": catalogue["variant"],
+        "path": catalogue["path"].map(lambda p: str(Path(p).resolve())), "label": corrected.where(corrected != "", before),
+        "patient": catalogue.get("patient", patient), "variant": catalogue["variant"],
+        "image": catalogue["image"], "label_before": before,
     })
+    known = {"given_split": "split", "given_fold": "fold", "site": "site"}
+    rows = rows.assign(**{known[name]: catalogue[name] for name in known if name in catalogue})
     with atomic(path) as temporary:
-        rows.to_csv(temporary, index=False)
+        rows.to_csv(temporary, index=False, lineterminator="\n")
     return path

@@ -140,7 +140,7 @@ def free_memory(device: str) -> float:
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(device)[0]
     info = Path("/proc/meminfo")
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return next((1024 * float(line.split()[1]) for line in lines if line.startswith("MemAvailable")), np.inf)
 
 

@@ -48,8 +48,8 @@ def _stated(place, table, role, name):
     same = [column for column in table if spelling(column) == spelling(name)]
     found = [column for column in table if column == name] or same
     if len(found) != 1:
-        raise InputError(f"{place}: has {'several columns' if found else 'no column'} {name!r}; choose `{role}_column` from "
-                         f"{', '.join(table)}")
+        how_many = "several columns" if found else "no column"
+        raise InputError(f"{place}: has {how_many} {name!r}; choose `{role}_column` from {', '.join(table)}")
     return found[0]
 
 
@@ -78,8 +78,8 @@ def one_hot(
         return None
     ones = sum(table[name].str.lower().map(values) for name in columns)
     if len(wrong := ones[ones != 1]):
-        raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several are 1 "
-                         f"in {len(wrong)} of {len(table)} rows; choose the classes' column with `label_column`")
+        raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several are "
+                         f"1 in {len(wrong)} of {len(table)} rows; choose the classes' column with `label_column`")
     return columns
 
 

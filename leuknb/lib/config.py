@@ -36,8 +36,8 @@ class Config:
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | None = shared("preprocess")
-    split: str | None = setting(None, "given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or a "
-                                "split.csv; None: given where the data has it, else group where patients are known, else paper")
+    split: str | None = setting(None, "given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or "
+                                "a split.csv; None: given where the data has it, else group if patients are known, else paper")
     valid: str = choice("train", "the authors' validation images under the split given: trained on, too; out: left out",
                         "train", "out")
     seed: int = shared("seed")
@@ -53,10 +53,10 @@ class Config:
     precision: str = shared("precision")
     device: str = shared("device")
     similar: float = setting(0.9, "likeness above which two images are of one group", low=0.01, high=1)
-    bits: int | None = setting(None, "used bits of files of 16 bits; None: as the files say, else from their largest value",
-                               low=1, high=16)
+    bits: int | None = setting(None, "used bits of files of 16 bits; None: as the files say, else from their largest "
+                               "value", low=1, high=16)
     layout: str | None = setting(None, "what the levels of folders mean: class/patient, split/class, fold/class, "
-                                 "site/class, ...; - for a level that means nothing; None: found by names and structure")
+                                 "site/class, ...; - for one that means nothing; None: found by names and structure")
     path_column: str | None = setting(None, "of a CSV; None: found by its name")
     label_column: str | None = setting(None, "of a CSV; None: found by its name")
     patient_column: str | None = setting(None, "of a CSV; None: found by its name")

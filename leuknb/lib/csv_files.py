@@ -118,8 +118,8 @@ def from_csv(
         else:
             kept.append(row)
     if missing:
-        findings.problems.append((path, f"no such file in {plural(len(missing), 'row')} ({abridged(missing)}); looked in "
-                                  f"{' and '.join(finder.homes)}"))
+        rows, places = plural(len(missing), "row"), " and ".join(finder.homes)
+        findings.problems.append((path, f"no such file in {rows} ({abridged(missing)}); looked in {places}"))
     return _with_inner_paths(kept, path.parent)
 
 # %% ../../nbs/lib/csv_files.ipynb #52edf4a4
@@ -160,8 +160,8 @@ def _sets(path, texts, column):
     "train, valid or test for each row; `InputError` for any other word."
     sets = [split_of(text) or "" for text in texts]
     if wrong := sorted({text for text, name in zip(texts, sets) if not name and not is_unknown(text)}):
-        raise InputError(f"{path}: the column {column} holds {abridged(wrong)}, which is no training, validation or test "
-                         "set; correct these rows, or name another column with `split_column`")
+        raise InputError(f"{path}: the column {column} holds {abridged(wrong)}, which is no training, validation or "
+                         "test set; correct these rows, or name another column with `split_column`")
     return sets
 
 # %% ../../nbs/lib/csv_files.ipynb #b1e8bc76

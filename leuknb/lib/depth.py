@@ -22,11 +22,11 @@ from .errors import check_number, plural
 def opened(path):
     "Open an image whose pixels can be loaded."
     with Image.open(path) as image:
-        if getattr(image, "tag_v2", {}).get(274, 1) > 4:  # on its side: Pillow would map it with width and height exchanged
-            image.filename = ""
+        if getattr(image, "tag_v2", {}).get(274, 1) > 4:  # on its side
+            image.filename = ""  # else Pillow maps the file with width and height exchanged
         yield image
 
-
+# %% ../../nbs/lib/depth.ipynb #0d1bf44e
 def raw_mode(image: Image.Image) -> str:
     "How the pixels of an image that is not yet loaded lie in its file."
     arguments = image.tile[0][3] if image.tile else ""
@@ -39,7 +39,7 @@ def is_deep(
     "Report whether an image has more than 8 bits a channel, or real numbers."
     return image.mode.startswith("I") or image.mode == "F" or ";16" in raw_mode(image)
 
-
+# %% ../../nbs/lib/depth.ipynb #00f44e03
 def _swapped(raw):
     "The raw mode that takes the other byte of each value."
     own, other = ("L", "B") if sys.byteorder == "little" else ("B", "L")
@@ -97,12 +97,12 @@ def _significant_bits(image):
     size = int.from_bytes(head[place - 4:place], "big") if place > 0 else 0
     return max(head[place + 4:place + 4 + size][:3 if size > 2 else 1], default=0)
 
-
+# %% ../../nbs/lib/depth.ipynb #7ea8913f
 def stated_span(
     image: Image.Image,
     values: np.ndarray,
 ) -> tuple[float, float] | None:  # black, white
-    "The smallest and the largest value that are possible, as a file states them; None where it says nothing that holds."
+    "The least and the largest possible value, as a file states them; None where it says nothing that holds."
     tags, smallest, largest = getattr(image, "tag_v2", {}), values.min(), values.max()
     if image.format in ("JPEG2000", "PPM"):  # Pillow spreads their values over 16 bits
         return 0, 65535
@@ -142,7 +142,7 @@ def span_of(
     image: Image.Image,
     values: np.ndarray,
 ) -> tuple[float, float]:  # the values that become black and white
-    "The range of an image's values: the user's, the file's, its set's; of a single image, the least usual one that holds it."
+    "The range of an image: the user's, the file's, its set's; of a single image, the least usual one that holds it."
     bits, explicit = assumed(path)
     if not explicit and (said := stated_span(image, values)):
         return said
@@ -179,7 +179,7 @@ def settle_bits(
     "Decide once for a set of files how many bits those use that do not say so; `read_image` then follows."
     check_number("bits", bits, 1, 16, whole=True, none=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        deep = [fact for fact in pool.map(_look, (p for p in paths if os.path.splitext(p)[1].lower() not in EIGHT)) if fact]
+        deep = list(filter(None, pool.map(_look, (p for p in paths if os.path.splitext(p)[1].lower() not in EIGHT))))
     silent = [fact for fact in deep if not fact[2] and fact[1] <= 65535] if bits is None else deep
     if not deep:
         return None, []
@@ -189,19 +189,19 @@ def settle_bits(
     assume_bits([fact[0] for fact in silent], chosen, explicit=bits is not None)
     return chosen, list(_notes(deep, silent, chosen, bits, otherwise))
 
-
+# %% ../../nbs/lib/depth.ipynb #765b001d
 def _notes(deep, silent, chosen, bits, otherwise):
     "Warnings: what was decided, what contradicts it, and which images it leaves nearly black."
     contrary = [fact for fact in deep if fact[2] and fact[2] != chosen]
     if contrary and (bits or otherwise or len({fact[2] for fact in deep}) > 1):
-        read = f"read as {chosen} bits, as `bits` says" if bits else "read as it says"
-        yield contrary[0][0], (f"states {plural(contrary[0][2], 'bit')}, and {'`bits`' if bits else 'the other images'} "
-                               f"{'says' if bits else 'have'} {chosen} ({plural(len(contrary), 'such file')}); {read}")
+        other, read = ("`bits` says", f"read as {chosen} bits") if bits else ("the other images have", "read as it says")
+        yield contrary[0][0], (f"states {plural(contrary[0][2], 'bit')}, and {other} {chosen} "
+                               f"({plural(len(contrary), 'such file')}); {read}")
     largest = max((fact[1] for fact in silent), default=0)
     if silent and not bits and not otherwise and chosen in BITS[:-1] and not all(fact[3] for fact in silent):
         yield f"{chosen} bits", (f"{plural(len(silent), 'file')} of 16 bits, such as {silent[0][0]}, "
-                                 f"{'does' if len(silent) == 1 else 'do'} not state how many are used; read as {chosen} bits "
-                                 f"because of the largest value, {largest:g}; `bits` chooses others")
+                                 f"{'does' if len(silent) == 1 else 'do'} not state how many are used; read as {chosen} "
+                                 f"bits because of the largest value, {largest:g}; `bits` chooses others")
     dark = [fact for fact in deep if fact[1] * 16 < 2 ** (chosen if fact in silent else fact[2] or chosen) - 1]
     if dark:
         yield dark[0][0], (f"has no value above {dark[0][1]:g}, so it is nearly black at {chosen} bits "

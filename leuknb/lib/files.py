@@ -125,7 +125,7 @@ def write_text(
 ):
     "Write text, whole or not at all."
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(
@@ -150,13 +150,15 @@ def check_writable(
     path: str | Path,  # of a file or folder that need not exist
 ):
     "Raise `InputError` unless something can be written there."
-    place = Path(path).resolve()
+    whole = place = Path(path).resolve()
     while not place.exists() and place != place.parent:
         place = place.parent
-    try:
-        os.rmdir(tempfile.mkdtemp(prefix=".leuknb-", dir=place if place.is_dir() else place.parent))
+    try:  # a file itself can be replaced, but nothing can lie inside one
+        folder = place.parent if place == whole and place.is_file() else place
+        os.rmdir(tempfile.mkdtemp(prefix=".leuknb-", dir=folder))
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()}); name another place") from None
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{path}: cannot be written ({reason}); name another place") from None
 
 # %% ../../nbs/lib/files.ipynb #05e34d0c
 @contextmanager

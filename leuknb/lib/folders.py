@@ -201,7 +201,7 @@ def _compare_names(root, rows, known, findings):
         counts = Counter(name for _, name in of_label).most_common()
         if len(counts) > 1 and 10 * counts[0][1] < 9 * len(of_label):
             raise InputError(f"{root}: the files in {label} are of several classes by their names "
-                             f"({abridged(sorted(dict(counts)))}), so the folders are no classes; name one of the folders")
+                             f"({abridged(sorted(dict(counts)))}), so the folders are no classes; name one of them")
         findings.warnings += [(path, f"is {name} by its name, but lies in {label}")
                               for path, name in of_label if name != counts[0][0]]
 

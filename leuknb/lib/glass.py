@@ -41,7 +41,7 @@ def background(
     "Mark the pixels around the smear or over it: no light, or a frame of one colour."
     return no_light(rgb) | _frame(rgb)
 
-
+# %% ../../nbs/lib/glass.ipynb #6c2b8e42
 def marks(
     rgb: np.ndarray,  # (h, w, 3) uint8
 ) -> np.ndarray:  # (h, w) bool
@@ -65,7 +65,8 @@ def with_halo(mask):
     return ndimage.distance_transform_edt(~mask) <= max(2, round(min(mask.shape) / 100))
 
 # %% ../../nbs/lib/glass.ipynb #4412c60c
-CUT, TINT = 0.25, 0.965  # share of black from which it may be a background; green light of glass over the mean of red and blue
+CUT = 0.25  # share of black from which it may be a background
+TINT = 0.965  # least green of glass over the mean of its red and blue
 
 
 def glass_problem(
@@ -93,7 +94,8 @@ def check_glass(
     progress: bool = True,
 ):
     "Raise an `InputError` that names all images without empty glass, and why."
-    reasons = parallel_map(lambda path: glass_problem(np.asarray(read_image(path))), paths, "looking for glass", progress)
+    reason = lambda path: glass_problem(np.asarray(read_image(path)))
+    reasons = parallel_map(reason, paths, "looking for glass", progress)
     if bad := [f"{path}: no empty glass ({reason})" for path, reason in zip(paths, reasons) if reason]:
         raise InputError("\n".join(bad) + "\nwhat compares with empty glass (the step white, the robust recipe) cannot "
                          "be used on these; choose other heads and steps")

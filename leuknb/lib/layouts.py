@@ -145,10 +145,16 @@ def drop_wrappers(
 ):
     "Find folders that mean nothing: one around everything, one inside each, or one named `images`."
     beside = Counter(place[:-1] for place in {path[:i + 1] for path in paths for i in range(len(path))})
+    _drop_lone(paths, rows)
     for path, row, spots in zip(paths, rows, open_levels(rows)):
         for i in spots:
             filler = beside[path[:i]] == 1 and set(words_of(path[i])) <= NAMES["filler"]
             row[i] = "-" if filler and row.count(None) > 1 else None
+    _drop_lone(paths, rows)
+
+
+def _drop_lone(paths, rows):
+    "Mark the open levels that have a single name."
     while (level := _lone_level(paths, spots := open_levels(rows))) is not None:
         for row, places in zip(rows, spots):
             if len(places) > level:
@@ -190,8 +196,8 @@ def _check_mixed(paths, spots):
     for kind in ("split", "fold", "patient"):
         some = sorted(name for name in names if kind_of(name) == kind)
         if len(some) > 1 and (others := sorted(names - set(some))):
-            raise InputError(f"the meaning of {abridged(others)}, beside the {PLURAL[kind]} {abridged(some)}, cannot be seen; "
-                             "rename or remove it, or choose `layout`")
+            raise InputError(f"the meaning of {abridged(others)}, beside the {PLURAL[kind]} {abridged(some)}, "
+                             "cannot be seen; rename or remove it, or choose `layout`")
 
 # %% ../../nbs/lib/layouts.ipynb #fcb85815
 class Unclear(Exception):
@@ -324,8 +330,8 @@ def _check_reading(paths, rows):
         held = {PLURAL[role]: names_with(paths, rows, role) for role in PLURAL if names_with(paths, rows, role)}
         if held:
             shown = "; ".join(f"{what} {abridged(names)}" for what, names in held.items())
-            raise InputError(f"no class folders, only {shown}; put the images into a folder for each class, list them in a "
-                             "CSV with the columns path,label, or, if these are the classes, choose `layout` class")
+            raise InputError(f"no class folders, only {shown}; put the images into a folder for each class, list them "
+                             "in a CSV with the columns path,label, or, if these are the classes, choose `layout` class")
     for role in ("split", "fold", "patient", "site"):
         both = {(p[row.index(role)], p[row.index("class")].casefold()) for p, row in zip(paths, rows)
                 if role in row and "class" in row}
@@ -334,8 +340,8 @@ def _check_reading(paths, rows):
             raise InputError(f"no class is in two {PLURAL[role]} ({abridged(sorted(f'{a}: {b}' for a, b in both))}); "
                              "name the levels of folders with `layout`, such as class/patient or split/class")
     if any({"fold", "split"} <= set(row) and row.index("fold") < row.index("split") for row in rows):
-        raise InputError("each fold has training and test folders of its own, so that images lie in several folders; name "
-                         "the folder of one fold, or list each image once in a CSV with the columns path,label,fold")
+        raise InputError("each fold has training and test folders of its own, so that images lie in several folders; "
+                         "name the folder of one fold, or list each image once in a CSV with a column fold")
 
 # %% ../../nbs/lib/layouts.ipynb #1309c99b
 def facts_of(

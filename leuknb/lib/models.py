@@ -18,8 +18,9 @@ from ..heads import load_head, save_head
 from .depth import settle_bits
 from .errors import InputError, check_choice, plural
 from .extract import image_paths
-from .files import atomic, digest, examine, parallel_map, write_json
+from .files import atomic, digest, examine, parallel_map, read_image, write_json
 from .folders import is_image, walk
+from .glass import glass_problem
 from .runs import Run
 from ..splits import train_test_rows
 
@@ -190,6 +191,7 @@ def collect_images(
     places: list[str | Path],  # files or folders
     on_bad: str = "error",  # or skip
     bits: int | None = None,  # of the run, for files of more than 8 that do not state theirs
+    glass: bool = False,  # the model compares images with the empty glass in them
 ) -> list[tuple[Path, str]]:  # path, and what is wrong with it (nothing: "")
     "List the images that files and folders hold; raise one `InputError` with every problem, or if there is no image."
     check_choice("on_bad", on_bad, ["error", "skip"])
@@ -203,14 +205,23 @@ def collect_images(
         problems += [] if images else [(place, "holds no images")]
     for place, reason in settle_bits(paths, otherwise=bits)[1]:
         warnings.warn(f"{place}: {reason}", stacklevel=3)
-    facts = parallel_map(lambda path: examine(path, SMALLEST), paths, "reading images")
-    reasons = [one.get("problem", "") for one in facts]
+    reasons = parallel_map(lambda path: image_problem(path, glass), paths, "reading images")
     bad = problems + [(path, reason) for path, reason in zip(paths, reasons) if reason]
     if bad and (on_bad == "error" or len(bad) - len(problems) == len(paths)):
         lines = "\n".join(f"{path}: {reason}" for path, reason in bad)
         remedy = f'\n{plural(len(bad), "problem")}; go on without them: on_bad="skip"' if on_bad == "error" else ""
         raise InputError(lines + remedy)
     return problems + list(zip(paths, reasons))
+
+# %% ../../nbs/lib/models.ipynb #bbcb3198
+def image_problem(
+    path: Path,
+    glass: bool,  # empty glass is needed
+) -> str:  # empty: none
+    "Say why an image cannot be predicted."
+    problem = examine(path, SMALLEST).get("problem", "")
+    reason = glass_problem(np.asarray(read_image(path))) if glass and not problem else None
+    return f"no empty glass ({reason}), which this model needs" if reason else problem
 
 # %% ../../nbs/lib/models.ipynb #be7ea8d4
 def predicted_table(
@@ -238,7 +249,8 @@ def predict(
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
     row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
-    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"))
+    glass = "white" in fitted[0].preprocessing_.steps
+    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"), glass)
     good = [number for number, (_, reason) in enumerate(listed) if not reason]
     paths = [listed[number][0] for number in good]
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths

@@ -221,7 +221,7 @@ def machine(
 
     from leuknb.lib.devices import resolve_device, resolve_precision
     info, device = Path("/proc/cpuinfo"), resolve_device(config.device)
-    lines = info.read_text().splitlines() if info.exists() else []
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     models += [platform.processor() or platform.machine()]
     return {"processor": models[0], "threads": torch.get_num_threads(), "device": str(device),
