@@ -54,7 +54,7 @@ def white_normalise(
     rgb: np.ndarray,  # (H, W, 3) uint8
     level: int = 240,  # what empty glass becomes, 0-255
 ) -> np.ndarray:  # (H, W, 3) uint8
-    """Scale each channel so that empty glass (the tenth of the pixels whose darkest channel is brightest) becomes white.
+    """Scale each channel so that empty glass (the tenth of pixels whose darkest channel is brightest) becomes white.
 
     A black background or a frame does not count. `InputError` for an image without glass, unless it is all black."""
     if (reason := glass_problem(rgb)) and reason != "black all over":  # what is black stays black

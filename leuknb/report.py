@@ -8,7 +8,6 @@ __all__ = ['CELL', 'plot_comparison', 'write_figures', 'save_figure', 'write_rep
 # %% ../nbs/71_report.ipynb #36a706f1
 import json
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

@@ -150,8 +150,19 @@ def run_grid(
     cat: pd.DataFrame,
     split_table: pd.DataFrame,
     progress: bool = True,
+    new: bool = False,  # this call has made the run folder: it goes where the first cell fails
 ):
     "Run every cell whose predictions are not there yet."
+    try:
+        run_cells(run, config, cat, split_table, progress)
+    except Exception:  # Ctrl-C is none: it leaves what can be continued
+        if new and not list(run.path.glob("parts/*.csv")):
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+
+
+def run_cells(run: Run, config: Config, cat: pd.DataFrame, split_table: pd.DataFrame, progress: bool):
+    "Run one cell after the other."
     pairs = list(product(config.backbones, config.variants))
     with tqdm(total=len(pairs) * len(config.heads), desc="cells", disable=not progress) as bar:
         for name, variant in pairs:
@@ -282,8 +293,8 @@ def announce(
     "Say how the data was read and divided."
     lines = [f"{facts['read_as']}; split: {scheme}"]
     if shared := facts.get("shared_patients"):
-        lines.append("{shared} of {of} patients have images in both the training and the test set; how well new patients "
-                     "are recognised is not measured (the split group keeps patients apart)".format(**shared))
+        lines.append("{shared} of {of} patients have images in both the training and the test set; how well new "
+                     "patients are recognised is not measured (the split group keeps patients apart)".format(**shared))
     for line in lines:
         print(f"leuknb: {line}", file=sys.stderr)
 
@@ -320,12 +331,7 @@ def reproduce(
     if not run.complete:
         save_catalogue(cat.assign(path=[str(Path(p).resolve()) for p in cat["path"]]), out / "catalogue.csv")
         save_split(table, out / "split.csv")
-        try:
-            run_grid(run, config, cat, table, progress)
-        except Exception:  # Ctrl-C is none: it leaves what can be continued
-            if new and not list(run.path.glob("parts/*.csv")):
-                shutil.rmtree(out, ignore_errors=True)
-            raise
+        run_grid(run, config, cat, table, progress, new)
         write_tables(run, config)
         write_figures(run)
     if not run.complete or audit and not (out / "audit").exists():

@@ -215,7 +215,8 @@ def scenes(
     place = cache_folder() / "scenes" / f"{digest(*about)}.csv"
     if not place.exists():
         write_rows(_registered(rows, search, progress), PAIR, place)
-    pairs = pd.read_csv(place).query("correlation >= @above").reset_index(drop=True)
+    pairs = pd.read_csv(place).astype(dict.fromkeys(PAIR, float) | {"i": int, "j": int})
+    pairs = pairs[pairs["correlation"] >= above].reset_index(drop=True)
     number = rows.groupby("label", observed=True).cumcount().to_numpy()
     one, other = (rows.loc[pairs[name]].reset_index(drop=True) for name in ("i", "j"))
     table = pd.DataFrame({"first": one["image"], "second": other["image"], "label": one["label"],

@@ -2,10 +2,11 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import ellipe
 from skimage.measure import regionprops
 
-from leuknb.cells import MEASURES, NAMES, UNITS, CellFeatures, cell_table, circularity, clumping, count_nucleoli, in_red_cells
-from leuknb.cells import morphology, nucleus_of, separability, solidity
+from leuknb.cells import MEASURES, NAMES, UNITS, CellFeatures, Morphology, cell_table, circularity, clumping
+from leuknb.cells import count_nucleoli, in_red_cells, nucleus_of, separability, solidity
 from leuknb.lib.errors import InputError
 from leuknb.patients import smear
 
@@ -18,9 +19,10 @@ def region(mask):
 
 def test_shapes_have_the_values_of_their_formulas():
     y, x = np.mgrid[:200, :200] - 100
-    disc, square = np.hypot(y, x) < 60, (np.abs(y) < 50) & (np.abs(x) < 50)
+    disc, ellipse = np.hypot(y, x) < 60, np.hypot(y / 80, x / 40) < 1
     assert circularity(region(disc)) > 0.98 and solidity(region(disc)) > 0.98
-    assert abs(circularity(region(square)) - np.pi / 4) < 0.05, "4 pi a^2 / (4 a)^2"
+    perimeter = 4 * 80 * ellipe(1 - 0.5**2)
+    assert abs(circularity(region(ellipse)) - 4 * np.pi * np.pi * 80 * 40 / perimeter**2) < 0.04
     cross = (np.abs(y) < 20) & (np.abs(x) < 60) | (np.abs(x) < 20) & (np.abs(y) < 60)
     assert abs(solidity(region(cross)) - cross.sum() / (120**2 - 2 * 40**2)) < 0.03, "the hull is a square without corners"
 
@@ -118,15 +120,18 @@ def files(tmp_path_factory):
 
 def test_a_model_that_sees_nothing_but_cells(files):
     paths, labels, blank = files
-    model = morphology().fit(paths[:16], labels[:16])
+    model = Morphology().fit(paths[:16], labels[:16], groups=list("aabbccddeeffgghh"))
     assert (model.predict(paths[16:]) == labels[16:]).mean() >= 0.75
-    names = model[0].get_feature_names_out()
-    X = model[0].transform(paths)
+    assert (model.predict_proba(paths[16:]).argmax(1) == (model.predict(paths[16:]) == "Pre")).all()
+    features = model.pipeline_[0]
+    names = features.get_feature_names_out()
+    assert model.weights().shape == (23, 1) and list(model.weights().index) == list(names)
+    X = features.transform(paths)
     assert X.shape == (24, len(names)) == (24, 23) and X.dtype == np.float32
-    assert (model[0].transform(paths[3:5]) == X[3:5]).all(), "an image's row does not depend on its neighbours"
+    assert (features.transform(paths[3:5]) == X[3:5]).all(), "an image's row does not depend on its neighbours"
     assert (CellFeatures(cache=False).fit(paths[:16]).transform(paths[:2]) == X[:2]).all(), "nor on the store"
-    missing = model[0].transform([blank])[0]
-    assert missing[0] == 0 and np.isfinite(missing).all() and (missing[2:] == model[0].medians_[2:].astype(np.float32)).all()
+    missing = features.transform([blank])[0]
+    assert missing[0] == 0 and np.isfinite(missing).all() and (missing[2:] == features.medians_[2:].astype(np.float32)).all()
 
 
 def test_without_blood_there_is_nothing_to_fit(files):

@@ -56,10 +56,11 @@ def test_python_runs_the_package():
 def test_every_setting_has_its_option_and_its_default():
     help_text = parser().parse_args(["reproduce"]).parser.format_help()
     for field in fields(Config):
-        assert f"--no-{field.name}" in help_text if field.default is True else f"--{field.name}" in help_text
+        flag = field.name.replace("_", "-")
+        assert f"--no-{flag}" in help_text if field.default is True else f"--{flag}" in help_text
     settings = settings_of(parser().parse_args(["reproduce", "--data", "x"]))
     assert Config(**settings) == Config(weights={"": "imagenet"})
-    assert Config(**settings_of(parser().parse_args(["reproduce"]))) == Config(split="group")
+    assert Config(**settings_of(parser().parse_args(["reproduce"]))) == Config()
 
 
 @pytest.mark.parametrize("arguments, expected", [
@@ -78,8 +79,7 @@ def test_options_become_settings(arguments, expected):
 
 def test_the_recipe_is_completed_by_what_does_not_contradict_it():
     args = parser().parse_args("reproduce --recipe robust --size 96".split())
-    assert settings_of(args) == dict(backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "synth"},
-                                     split="group", size=96)
+    assert settings_of(args) == dict(backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "synth"}, size=96)
 
 
 def test_options_of_other_commands_are_those_of_before():

@@ -73,7 +73,7 @@ def test_several_images_and_unstated_bits_are_refused_by_name(tmp_path, values, 
 def test_sixteen_bits_are_spread():
     deep = RGB.astype(np.uint16)
     assert (np.asarray(as_image(deep * 257, "YXS", "x")) == RGB).all()
-    assert (np.asarray(as_image(deep * 4, "YXS", "x", 10)) == np.round(deep * 4 * 255 / 1023)).all()
+    assert (np.asarray(as_image(deep * 4, "YXS", "x", 10)) == np.round(RGB.astype(float) * 4 * 255 / 1023)).all()
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

@@ -121,6 +121,14 @@ def test_pairs_are_kept_on_disk(fields, monkeypatch):
     assert len(scenes(cat, above=0.99, progress=False)) < len(first)
 
 
+def test_no_scenes(fields, tmp_path):
+    cat = catalogue(fields[0])
+    alone = cat[cat["image"].str.endswith(("a", "c"))]
+    pairs = scenes(alone, progress=False)
+    assert pairs.empty and field_leaks(pairs, split(alone, "paper")).empty
+    assert with_scenes(alone, pairs)["group"].equals(alone["group"])
+
+
 def test_blocks_are_those_of_splits():
     rng = np.random.default_rng(0)
     rows = pd.concat([files(103, "A"), files(140, "B")], ignore_index=True)

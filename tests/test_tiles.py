@@ -30,7 +30,7 @@ def test_a_small_image_lies_in_the_middle_of_its_glass():
     rgb[10:30, 20:40] = 90
     out = padded(rgb, 100)
     assert out.shape == (100, 100, 3) and (out[30:70, 20:80] == rgb).all() and (out[0, 0] == (230, 220, 210)).all()
-    assert padded(rgb[:, :, :], 32) is rgb
+    assert padded(rgb, 32) is rgb
 
 
 def test_scales():

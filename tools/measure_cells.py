@@ -93,17 +93,16 @@ def cells(args):
     cat = cat.iloc[::args.every].reset_index(drop=True)
     model, names = CellFeatures(progress=True), CellFeatures().get_feature_names_out()
     softmax = lambda: SoftmaxHead(scale="standard", C=(0.01, 0.1, 1, 10))
-    heads = {"regression (`morphology`)": softmax, "SVM": SVMHead}
     columns = {name: [k for k, column in enumerate(names) if keep(column)] for name, keep in PARTS.items()}
-    rows = []
+    histogram, rows = shortcut_features(cat["path"], ["colour histogram"])["colour histogram"], []
     for scheme, title in [("paper", "by image"), ("group", "by group"), ("blocks", "by blocks")]:
         parts = split(cat, scheme, embargo=75 // args.every)
         train = next(each_fold(cat, parts))[1]
         features = model.fit(cat["path"].iloc[train]).transform(cat["path"])
         blocks = inner_blocks(parts, scheme)
-        sets = {f"cells, {name}": (features[:, kept], head, kind) for name, kept in columns.items() for kind, head in heads.items()}
-        sets["colour histogram"] = (shortcut_features(cat["path"], ["colour histogram"])["colour histogram"], SVMHead, "SVM")
-        for name, (values, head, kind) in sets.items():
+        sets = [(f"cells, {name}", features[:, kept], softmax, "regression") for name, kept in columns.items()]
+        sets += [("cells, all", features, SVMHead, "SVM"), ("colour histogram", histogram, SVMHead, "SVM")]
+        for name, values, head, kind in sets:
             rows.append({"split": title, "images": len(cat), "features": name, "numbers": values.shape[1], "head": kind}
                         | accuracy(cat, parts, values, head, blocks))
             print(rows[-1], flush=True)

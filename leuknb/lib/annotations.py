@@ -98,7 +98,8 @@ def export_labels(annotations: Annotations, catalogue: pd.DataFrame, path: str |
     before = catalogue["label"].astype(str)
     patient = catalogue["group"].mask(catalogue["group"].isin(catalogue["image"]), "")  # else named after an image
     rows = pd.DataFrame({
-        "path": catalogue["path"].map(lambda p: str(Path(p).resolve())), "label": corrected.where(corrected != "", before),
+        "path": catalogue["path"].map(lambda p: str(Path(p).resolve())),
+        "label": corrected.where(corrected != "", before),
         "patient": catalogue.get("patient", patient), "variant": catalogue["variant"],
         "image": catalogue["image"], "label_before": before,
     })

@@ -78,8 +78,8 @@ def one_hot(
         return None
     ones = sum(table[name].str.lower().map(values) for name in columns)
     if len(wrong := ones[ones != 1]):
-        raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several are "
-                         f"1 in {len(wrong)} of {len(table)} rows; choose the classes' column with `label_column`")
+        raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several "
+                         f"are 1 in {len(wrong)} of {len(table)} rows; choose the classes' column with `label_column`")
     return columns
 
 

@@ -19,6 +19,13 @@ WEIGHTS = (f"{SHARED['weights'][1]}; or one for each, backbone=NAME,... "
            "(default: imagenet; for generated smears, those that are bundled)")
 
 
+SPLITS = ("given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or a split.csv; "
+          "None: given where the data has it, else group where patients are known, else paper")
+BITS = "used bits of files of 16 bits; None: as the files say, else from their largest value"
+LAYOUT = ("what the levels of folders mean: class/patient, split/class, fold/class, site/class, ...; - for a level that means "
+          "nothing; None: found by names and structure")
+
+
 def choice(default, text: str, *choices):  # a field of a dataclass
     "Declare a setting whose value is one of several."
     return field(default=default, metadata={"help": text, "choices": choices})
@@ -36,8 +43,7 @@ class Config:
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | None = shared("preprocess")
-    split: str | None = setting(None, "given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or "
-                                "a split.csv; None: given where the data has it, else group if patients are known, else paper")
+    split: str | None = setting(None, SPLITS)
     valid: str = choice("train", "the authors' validation images under the split given: trained on, too; out: left out",
                         "train", "out")
     seed: int = shared("seed")
@@ -53,10 +59,8 @@ class Config:
     precision: str = shared("precision")
     device: str = shared("device")
     similar: float = setting(0.9, "likeness above which two images are of one group", low=0.01, high=1)
-    bits: int | None = setting(None, "used bits of files of 16 bits; None: as the files say, else from their largest "
-                               "value", low=1, high=16)
-    layout: str | None = setting(None, "what the levels of folders mean: class/patient, split/class, fold/class, "
-                                 "site/class, ...; - for one that means nothing; None: found by names and structure")
+    bits: int | None = setting(None, BITS, low=1, high=16)
+    layout: str | None = setting(None, LAYOUT)
     path_column: str | None = setting(None, "of a CSV; None: found by its name")
     label_column: str | None = setting(None, "of a CSV; None: found by its name")
     patient_column: str | None = setting(None, "of a CSV; None: found by its name")

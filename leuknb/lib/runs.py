@@ -83,6 +83,16 @@ def comparison_table(
     return shown
 
 # %% ../../nbs/lib/runs.ipynb #07e32be6
+def with_bits(
+    cat: pd.DataFrame,  # a catalogue
+    stated: int | None,  # by the user
+    found: int | None,  # when the images were first read
+) -> pd.DataFrame:  # the same
+    "Let the images of a catalogue be read with as many bits as in its run."
+    assume_bits(cat["path"], stated or found, explicit=stated is not None)
+    return cat
+
+# %% ../../nbs/lib/runs.ipynb #716b2533
 class RunTables:
     "The settings and tables of a run folder, each read when it is first needed."
 
@@ -106,9 +116,7 @@ class RunTables:
     def catalogue(self) -> pd.DataFrame:
         "The images."
         from leuknb.data import load_catalogue
-        cat, bits = load_catalogue(self.path / "catalogue.csv"), self.choices.bits
-        assume_bits(cat["path"], bits or self.config["data"].get("bits"), explicit=bits is not None)
-        return cat
+        return with_bits(load_catalogue(self.path / "catalogue.csv"), self.choices.bits, self.config["data"].get("bits"))
 
     @cached_property
     def split(self) -> pd.DataFrame:
