@@ -206,9 +206,9 @@ def measured_images(paths, cache: bool, progress: bool) -> np.ndarray:  # (n, 26
 
 # %% ../nbs/12_cells.ipynb #18cce7b5
 def in_red_cells(rows: np.ndarray, red: float, own: bool) -> np.ndarray:  # (n, 26); pixels; -> (n, 23)
-    "Give lengths in red cells: of `red` pixels, or, if `own`, of an image's own, whose interval excludes `red`."
-    pixels, low, high = rows[:, :3].T
-    other = np.isfinite(pixels) & ((low > red) | (high < red)) & own
+    "Give lengths in red cells: of `red` pixels, or, if `own`, of an image's own, where those differ by a quarter."
+    pixels = rows[:, 0]
+    other = np.isfinite(pixels) & (np.abs(np.log(pixels / red)) > np.log(1.25)) & own
     return rows[:, 3:] * np.where(other, pixels, red)[:, None] ** UNITS
 
 # %% ../nbs/12_cells.ipynb #21319fad

@@ -143,7 +143,7 @@ def run_cell(
     store_model(run.path / "models", cell, model, *parts)
     write_table(rows, run.part(**cell), digits=6)
 
-
+# %% ../nbs/70_results.ipynb #1a675aed
 def run_grid(
     run: Run,
     config: Config,

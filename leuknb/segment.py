@@ -24,7 +24,7 @@ from .lib.depth import assume_bits, assumed, settle_bits
 from .lib.files import atomic_folder, check_free_folder, process_map, read_image
 from .lib.folders import walk
 from .lib.glass import glass_problem, marks, no_light, with_halo
-from .lib.light import nucleated, purple, transmitted_light
+from .lib.light import nucleated, transmitted_light
 from .ruler import nucleated_diameter
 
 # %% ../nbs/10_segment.ipynb #dcefdfeb

@@ -222,5 +222,5 @@ def _contradiction(table, codes, images, apart):
     "A warning about images of several patients that look alike: the first pair, and what to do."
     patient = table["patient"].groupby(codes).max()
     pair = " and ".join(f"{images[k]} ({patient[k] or 'like others of another patient'})" for k in apart[0])
-    return pair, (f"look alike, but belong to different patients ({plural(len(apart), 'such pair')}); the patients stay "
-                  "apart: check their names, or raise `similar`")
+    return pair, (f"look alike, but belong to different patients ({plural(len(apart), 'such pair')}); the patients "
+                  "stay apart: check their names, or raise `similar`")

@@ -22,8 +22,8 @@ WEIGHTS = (f"{SHARED['weights'][1]}; or one for each, backbone=NAME,... "
 SPLITS = ("given (the data's own sets or folds), group, paper, kfold, group-kfold, blocks, or a split.csv; "
           "None: given where the data has it, else group where patients are known, else paper")
 BITS = "used bits of files of 16 bits; None: as the files say, else from their largest value"
-LAYOUT = ("what the levels of folders mean: class/patient, split/class, fold/class, site/class, ...; - for a level that means "
-          "nothing; None: found by names and structure")
+LAYOUT = ("what the levels of folders mean: class/patient, split/class, fold/class, site/class, ...; - for one without "
+          "meaning; None: found by names and structure")
 
 
 def choice(default, text: str, *choices):  # a field of a dataclass
@@ -194,12 +194,12 @@ def check_heads(
     if (config.layer or config.pool) and set(config.heads) == {"fine-tuned"}:
         raise InputError("`layer` and `pool` choose what other heads see; the head fine-tuned takes the whole network: "
                          "leave them out")
-    if "fine-tuned" in (*config.heads, config.features):
-        for name in config.backbones:
-            make_finetuned(config, name).check()
     if config.features == "fine-tuned" and config.unfreeze == "classifier":
         raise InputError("unfreeze='classifier' leaves the features as they were, so features='fine-tuned' would not "
                          "differ from frozen ones; choose last-block or all")
+    if "fine-tuned" in (*config.heads, config.features):
+        for name in config.backbones:
+            make_finetuned(config, name).check()
 
 
 def check_robust(

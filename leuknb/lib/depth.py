@@ -194,14 +194,15 @@ def _notes(deep, silent, chosen, bits, otherwise):
     "Warnings: what was decided, what contradicts it, and which images it leaves nearly black."
     contrary = [fact for fact in deep if fact[2] and fact[2] != chosen]
     if contrary and (bits or otherwise or len({fact[2] for fact in deep}) > 1):
-        other, read = ("`bits` says", f"read as {chosen} bits") if bits else ("the other images have", "read as it says")
+        other = "`bits` says" if bits else "the other images have"
+        read = f"read as {chosen} bits" if bits else "read as it says"
         yield contrary[0][0], (f"states {plural(contrary[0][2], 'bit')}, and {other} {chosen} "
                                f"({plural(len(contrary), 'such file')}); {read}")
     largest = max((fact[1] for fact in silent), default=0)
     if silent and not bits and not otherwise and chosen in BITS[:-1] and not all(fact[3] for fact in silent):
         yield f"{chosen} bits", (f"{plural(len(silent), 'file')} of 16 bits, such as {silent[0][0]}, "
-                                 f"{'does' if len(silent) == 1 else 'do'} not state how many are used; read as {chosen} "
-                                 f"bits because of the largest value, {largest:g}; `bits` chooses others")
+                                 f"{'does' if len(silent) == 1 else 'do'} not state how many are used; read as "
+                                 f"{chosen} bits because of the largest value, {largest:g}; `bits` chooses others")
     dark = [fact for fact in deep if fact[1] * 16 < 2 ** (chosen if fact in silent else fact[2] or chosen) - 1]
     if dark:
         yield dark[0][0], (f"has no value above {dark[0][1]:g}, so it is nearly black at {chosen} bits "

@@ -16,7 +16,7 @@ from PIL import Image
 
 from .errors import InputError
 from .files import check_disk
-from ..synth import Camera, Cells, Patient, Red, Stain, draw
+from ..synth import FIELD, Camera, Cells, Patient, Red, Stain, draw
 
 # %% ../../nbs/lib/laboratories.ipynb #44d58b6b
 def log_uniform(rng, low, high):
@@ -29,9 +29,12 @@ def jitter(rng, colour, sd):
     return tuple((np.asarray(colour) * np.exp(rng.normal(0, sd, 3))).tolist())
 
 
-def any_laboratory(rng: np.random.Generator) -> tuple[Stain, Camera]:
-    "Draw a stain and a camera: half of them near Giemsa's colours, half of any colour."
-    if rng.random() < 0.5:
+def any_laboratory(
+    rng: np.random.Generator,
+    giemsa: bool | None = None,  # near Giemsa's colours, or of any colour; None: every second one
+) -> tuple[Stain, Camera]:
+    "Draw a stain and a camera."
+    if rng.random() < 0.5 if giemsa is None else giemsa:
         nucleus, cytoplasm, red = (jitter(rng, dye, 0.35) for dye in (Stain().nucleus, Stain().cytoplasm, Stain().red))
         white = jitter(rng, Camera().white, 0.06)
     else:
@@ -41,6 +44,15 @@ def any_laboratory(rng: np.random.Generator) -> tuple[Stain, Camera]:
     camera = Camera(white=tuple(white), gamma=rng.uniform(0.35, 0.7), vignette=rng.uniform(0, 0.35),
                     blur=log_uniform(rng, 0.08, 0.6), sharpen=rng.uniform(0, 0.8), noise=log_uniform(rng, 0.003, 0.03))
     return Stain(tuple(nucleus), tuple(cytoplasm), tuple(red)), camera
+
+# %% ../../nbs/lib/laboratories.ipynb #12d63c9a
+def real_laboratory(
+    seed: int,
+) -> tuple[Stain, Camera, float, list]:  # width of a view in µm; share of each class
+    "Draw a laboratory that stains like Giemsa; its scale and its mixture of classes are its own."
+    rng = np.random.default_rng([seed, 11])
+    stain, camera = any_laboratory(rng, giemsa=True)
+    return stain, camera, FIELD * log_uniform(rng, 0.5, 1.6), rng.dirichlet([2] * 4).tolist()
 
 # %% ../../nbs/lib/laboratories.ipynb #ecf6c0df
 def any_cells(rng: np.random.Generator) -> Cells:

@@ -330,8 +330,8 @@ def _check_reading(paths, rows):
         held = {PLURAL[role]: names_with(paths, rows, role) for role in PLURAL if names_with(paths, rows, role)}
         if held:
             shown = "; ".join(f"{what} {abridged(names)}" for what, names in held.items())
-            raise InputError(f"no class folders, only {shown}; put the images into a folder for each class, list them "
-                             "in a CSV with the columns path,label, or, if these are the classes, choose `layout` class")
+            raise InputError(f"no class folders, only {shown}; put the images into class folders, list them "
+                             "in a CSV (path,label), or, if these are the classes, choose `layout` class")
     for role in ("split", "fold", "patient", "site"):
         both = {(p[row.index(role)], p[row.index("class")].casefold()) for p, row in zip(paths, rows)
                 if role in row and "class" in row}

@@ -15,10 +15,11 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 from ..heads import load_head, save_head
+from .csv_files import read_list
 from .depth import settle_bits
 from .errors import InputError, check_choice, plural
 from .extract import image_paths
-from .files import atomic, digest, examine, parallel_map, read_image, write_json
+from .files import atomic, digest, examine, missing_reason, parallel_map, read_image, write_json
 from .folders import is_image, walk
 from .glass import glass_problem
 from .runs import Run
@@ -228,39 +229,99 @@ def predicted_table(
     model,  # a fitted classifier
     inputs,  # (n, ...) what it predicts from
     classes: list,  # of the table, in order
-) -> pd.DataFrame:  # predicted, p_<class>... with six decimals; 0 for a class that the model does not know
+    digits: int | None = 6,  # decimals of probabilities; None: all of them
+) -> pd.DataFrame:  # predicted, p_<class>...; 0 for a class that the model does not know
     "Predict classes and probabilities; rounding leaves the predicted class the highest where it was."
     predicted, proba = model.predict(inputs), model.predict_proba(inputs)
     exact = pd.DataFrame(proba, columns=model.classes_).reindex(columns=classes, fill_value=0.0).to_numpy(float)
     rows, own = np.arange(len(exact)), pd.Index(classes).get_indexer(predicted)
-    rounded, slack = exact.round(6), 1e-9  # of floating-point arithmetic
+    rounded, slack = exact if digits is None else exact.round(digits), 1e-9  # of floating-point arithmetic
     tied = (rounded.argmax(1) != own) & (exact[rows, own] >= exact.max(1) - slack)
-    rounded[tied, own[tied]] = rounded[tied].max(1) + 1e-6
+    rounded[tied, own[tied]] = rounded[tied].max(1) + (0 if digits is None else 10.0**-digits)
     return pd.DataFrame({"predicted": predicted}).join(pd.DataFrame(rounded, columns=[f"p_{c}" for c in classes]))
 
 # %% ../../nbs/lib/models.ipynb #6d0dd9e0
+EVIDENCE, NOVEL = 0.1, 0.99  # margins below which the prior counts; novelty score above which to abstain
+
+
+def evidence(
+    model,  # a fitted classifier
+    inputs: np.ndarray,  # (n, n_features)
+) -> np.ndarray:  # (n,), in margins; infinite for what is no SVM with a kernel that vanishes
+    "Measure how far the training images move the decisions of an SVM on an image away from its intercepts."
+    if getattr(model, "kernel_", None) != "rbf":
+        return np.full(len(inputs), np.inf)
+    return np.abs(model.pairwise_decisions(inputs) - model.intercept_).max(axis=1)
+
+
+def towards_prior(
+    table: pd.DataFrame,  # from `predicted_table`
+    evidence: np.ndarray,  # (n,)
+    labels,  # of the training images
+) -> pd.DataFrame:
+    "Mix probabilities with the shares of the training classes where evidence is missing."
+    columns = [name for name in table if name.startswith("p_")]
+    prior = pd.Series(labels).astype(str).value_counts(normalize=True).reindex([name[2:] for name in columns]).fillna(0)
+    weight, weak = (evidence / EVIDENCE)[:, None], np.flatnonzero(evidence < EVIDENCE)
+    mixed = weight[weak] * table[columns].to_numpy()[weak] + (1 - weight[weak]) * prior.to_numpy()
+    table.loc[weak, columns] = mixed
+    table.loc[weak, "predicted"] = prior.index.to_numpy()[mixed.argmax(1)]
+    return table
+
+# %% ../../nbs/lib/models.ipynb #8b1be112
+def listed_in_csv(
+    places,  # of images
+):  # the rows of a CSV as text (None: there is none), and the images
+    "Read the images of a single CSV; return any other places as they are."
+    one = places if isinstance(places, (str, Path)) else places[0] if len(places) == 1 else None
+    if not isinstance(one, (str, Path)) or Path(one).suffix.lower() not in (".csv", ".tsv"):
+        return None, places
+    if not os.path.isfile(one):
+        raise InputError(f"{one}: {missing_reason(one)}")
+    table, _, paths = read_list(Path(one), roles=("path",))
+    if folders := [str(path) for path in paths if os.path.isdir(path)]:
+        raise InputError(f"{one}: names the folder {folders[0]}; give one image in each row")
+    return table.reset_index(drop=True), paths
+
+
+def beside_own(
+    own: pd.DataFrame,  # the columns of a CSV
+    table: pd.DataFrame,  # predictions
+) -> pd.DataFrame:
+    "Put predictions beside the columns of a CSV, whose own column `image` stays; `InputError` for another name twice."
+    table = table.drop(columns=[name for name in ["image"] if name in own])
+    if twice := [name for name in own if name in table]:
+        raise InputError(f"the CSV has a column {twice[0]}, and so have the predictions; rename it")
+    return own.join(table)
+
+# %% ../../nbs/lib/models.ipynb #9534c37c
 def predict(
     run: Run | str | Path,
-    images: list[str | Path],  # files or folders
+    images: list[str | Path],  # files or folders, or a single CSV with a column of paths
     model: str | None = None,  # backbone/head/variant; None: the best by inner validation
     on_bad: str = "error",  # "skip": images that cannot be read are rows without a class and with a reason
     **settings,  # of the Backbone: device, progress, cache
-) -> pd.DataFrame:  # image, predicted, p_<class>..., novelty (0-1; NaN for fine-tuned networks); problem if skipped
+) -> pd.DataFrame:  # (columns of the CSV), image, predicted, p_<class>..., novelty, distance, abstain; problem if skipped
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
     row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
     glass = "white" in fitted[0].preprocessing_.steps
+    own, images = listed_in_csv(images)
     listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"), glass)
     good = [number for number, (_, reason) in enumerate(listed) if not reason]
     paths = [listed[number][0] for number in good]
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
-    table = predicted_table(fitted[-1], inputs, run.classes)
-    table["novelty"] = novelty(run, row, inputs).round(3) if len(fitted) > 1 else np.nan
+    table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
+    table = towards_prior(table, evidence(fitted[-1], inputs), training_rows(run, row["variant"])["label"])
+    score = novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None
+    table["novelty"], table["distance"] = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan,) * 2
+    table["abstain"] = (table["novelty"] > NOVEL).astype("boolean")
     table = table.set_axis(good).reindex(range(len(listed)))
     table.insert(0, "image", [str(path).encode(errors="backslashreplace").decode() for path, _ in listed])
-    return table if on_bad == "error" else table.assign(problem=[reason for _, reason in listed])
+    table = table if on_bad == "error" else table.assign(problem=[reason for _, reason in listed])
+    return table if own is None else beside_own(own, table)
 
-# %% ../../nbs/lib/models.ipynb #81ff2288
+# %% ../../nbs/lib/models.ipynb #9b2212df
 def training_features(
     run: Run,
     backbone: str,
@@ -276,15 +337,23 @@ def training_features(
     return images, stored_features(run, shared if shared in set(files) else files.iloc[0])[:len(images)]
 
 
+def novelty_score(
+    run: Run,
+    row: pd.Series,  # from `model_row`
+):  # a fitted NoveltyScore, for features of that model's backbone
+    "Remember how far a model's training images lie from each other."
+    from leuknb.novelty import NoveltyScore
+    labels = training_rows(run, row["variant"])["label"].astype(str).to_numpy()
+    return NoveltyScore().fit(stored_features(run, row["features"])[:len(labels)], labels)
+
+
 def novelty(
     run: Run,
     row: pd.Series,  # from `model_row`
     features: np.ndarray,  # (n, n_features), of that model's backbone
 ) -> np.ndarray:  # (n,), 0-1
     "Score how far images lie from a model's training images: the share of held-out training images that are nearer."
-    from leuknb.novelty import NoveltyScore
-    labels = training_rows(run, row["variant"])["label"].astype(str).to_numpy()
-    return NoveltyScore().fit(stored_features(run, row["features"])[:len(labels)], labels).score_samples(features)
+    return novelty_score(run, row).score_samples(features)
 
 
 def training_rows(

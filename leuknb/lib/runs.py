@@ -85,11 +85,11 @@ def comparison_table(
 # %% ../../nbs/lib/runs.ipynb #07e32be6
 def with_bits(
     cat: pd.DataFrame,  # a catalogue
-    stated: int | None,  # by the user
-    found: int | None,  # when the images were first read
+    choices: Config,  # of its run
+    record: dict,  # of its run
 ) -> pd.DataFrame:  # the same
     "Let the images of a catalogue be read with as many bits as in its run."
-    assume_bits(cat["path"], stated or found, explicit=stated is not None)
+    assume_bits(cat["path"], choices.bits or record["data"].get("bits"), explicit=choices.bits is not None)
     return cat
 
 # %% ../../nbs/lib/runs.ipynb #716b2533
@@ -116,7 +116,7 @@ class RunTables:
     def catalogue(self) -> pd.DataFrame:
         "The images."
         from leuknb.data import load_catalogue
-        return with_bits(load_catalogue(self.path / "catalogue.csv"), self.choices.bits, self.config["data"].get("bits"))
+        return with_bits(load_catalogue(self.path / "catalogue.csv"), self.choices, self.config)
 
     @cached_property
     def split(self) -> pd.DataFrame:
