@@ -23,7 +23,7 @@ from .lib.cache import FeatureStore
 from .lib.errors import InputError, check_number
 from .lib.files import digest, missing_reason, parallel_map, read_image
 from .lib.light import purple, transmitted_light
-from .ruler import NUCLEATED, Diameter, red_cell_diameter
+from .ruler import Diameter, red_cell_diameter
 from .segment import find_cells
 
 # %% ../nbs/12_cells.ipynb #513f1579
@@ -99,7 +99,7 @@ class Field:
 
     def __init__(self, rgb: np.ndarray, red: float):  # (h, w, 3) uint8; diameter of its red cells, pixels, or NaN
         self.unit = red if np.isfinite(red) else min(rgb.shape[:2]) / 12  # as in the public images
-        self.labels = find_cells(rgb, max(2.0, NUCLEATED * self.unit))
+        self.labels = find_cells(rgb, max(2.0, 4 / 3 * self.unit))
         light = transmitted_light(rgb, self.unit / 50)
         self.dark, self.purple = -np.log10(light).sum(-1), purple(light)
         self.slope = np.hypot(*np.gradient(self.dark))

@@ -17,6 +17,7 @@ from PIL import Image
 from .lib.errors import InputError, check_choice, check_number
 from .lib.files import atomic_folder, check_disk, process_map, write_json
 from .lib.datasets import CLASSES, DATASET
+from .lib.laboratories import real_laboratory
 from .segment import authors_segment
 from .synth import BARS, Camera, Cells, FIELD, Patient, Red, Smear, Stain, check_seed, draw
 
@@ -73,6 +74,8 @@ def draw_patient(
     label: str,  # one of CLASSES
     stain_leak: float = 0.0,  # 0: stain and camera are independent of the class; 1: they give it away
     name: str = "P01",
+    stain: Stain = Stain(),  # of the laboratory
+    camera: Camera = Camera(),  # of the laboratory
 ) -> Patient:
     "Draw a person with this diagnosis."
     check_seed(seed)
@@ -83,7 +86,7 @@ def draw_patient(
     cells = vary(body, POPULATIONS[label], spread["cells"])
     red = vary(body, Red(), spread["red"])
     red = replace(red, rouleaux=min(red.rouleaux, 0.9), cover=min(red.cover, 0.8))
-    own = vary(light, Stain(), spread["stain"]), vary(light, Camera(), spread["camera"])
+    own = vary(light, stain, spread["stain"]), vary(light, camera, spread["camera"])
     typical = [vary(light, part, {k: sd / 5 for k, sd in spread[group].items()})
                for group, part in zip(("stain", "camera"), SIGNATURES[label])]
     stain, camera = (blend(a, b, stain_leak) for a, b in zip(own, typical))
@@ -122,10 +125,10 @@ def allot(total, shares):
     return counts.tolist()
 
 
-def plan_images(images: int, patients: int, duplicates: int, seed: int) -> pd.DataFrame:
+def plan_images(images: int, patients: int, duplicates: int, seed: int, shares=None) -> pd.DataFrame:
     "Plan a set, a row a file: image, label, patient, drawing, copy (0 original, 1 same file, 2 saved anew), copy_of."
     rows = []
-    shares = [DATASET["classes"][label]["images"] for label in CLASSES]  # of the public set
+    shares = shares or [DATASET["classes"][label]["images"] for label in CLASSES]  # of the public set
     for c, (label, count) in enumerate(zip(CLASSES, allot(images, shares))):
         owners = [f"P{k + 1:02d}" for k in range(c, patients, len(CLASSES))]
         for owner, n in zip(owners, allot(count, [1] * len(owners))):
@@ -166,10 +169,10 @@ def bar_styles(scale_bar, people, seed):
     return {name: styles[scale_bar](k, person) for k, (name, person) in enumerate(people.items())}
 
 # %% ../nbs/06_patients.ipynb #a9b57ffa
-def write_smear(seed, row: dict, patient, size, bar, folder):
+def write_smear(seed, row: dict, patient, size, bar, folder, view=FIELD):
     "Write one smear as JPEG, its segmented twin and its mask; return a row of truth and the rows of its cells."
     name = row["image"]
-    one = draw([seed, row["drawing"], 6], patient, size, scale_bar=bar)
+    one = draw([seed, row["drawing"], 6], patient, size, view, scale_bar=bar)
     path = folder / "Original" / f"{name}.jpg"
     quality = round(patient.camera.quality)
     path.write_bytes(one.jpeg(quality - 8 if row["copy"] == 2 else quality))
@@ -202,23 +205,27 @@ def make_smears(
     duplicates: int = 0,  # images that are there twice: every other one byte for byte, the others saved anew
     workers: int | None = None,  # processes; None: one up to 200 images, then more; the result is the same
     progress: bool = True,
+    laboratory: int | None = None,  # seed of another stain, camera, scale and mixture of classes; None: those of home
 ) -> Path:
     "Write smears in the layout of the public set, with the truth; `InputError` for impossible settings or folders."
     check_number("images", images, 1, whole=True)
+    check_number("laboratory", laboratory, 0, whole=True, none=True)
     patients = min(40, max(4, images // 8)) if patients is None else patients
     check_request(out, images, patients, stain_leak, size, scale_bar, duplicates, seed)
     names = [f"P{k + 1:02d}" for k in range(patients)]
-    people = {name: draw_patient([seed, k, 5], CLASSES[k % 4], stain_leak, name) for k, name in enumerate(names)}
+    *light, view, shares = [Stain(), Camera(), FIELD, None] if laboratory is None else real_laboratory(laboratory)
+    people = {name: draw_patient([seed, k, 5], CLASSES[k % 4], stain_leak, name, *light) for k, name in enumerate(names)}
     bars = bar_styles(scale_bar, people, seed)
     settings = dict(images=images, patients=patients, stain_leak=stain_leak, seed=seed, size=size, scale_bar=scale_bar,
-                    duplicates=duplicates, leuknb=leuknb.__version__)
+                    duplicates=duplicates, leuknb=leuknb.__version__,
+                    **({} if laboratory is None else {"laboratory": laboratory}))
     try:
         with atomic_folder(out) as folder:
             for part in ("Original", "Segmented", "masks"):
                 for label in CLASSES:
                     (folder / part / label).mkdir(parents=True)
-            jobs = [(seed, row, people[row["patient"]], size, bars[row["patient"]], folder)
-                    for row in plan_images(images, patients, duplicates, seed).to_dict("records")]
+            jobs = [(seed, row, people[row["patient"]], size, bars[row["patient"]], folder, view)
+                    for row in plan_images(images, patients, duplicates, seed, shares).to_dict("records")]
             workers = workers or (1 if images <= 200 else None)  # starting a process takes as long as 200 images
             truth, cells = zip(*process_map(write_smear, jobs, workers, "smears", progress))
             write_truth(folder, truth, cells)

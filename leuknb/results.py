@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from .audit import audit_run
 from .data import catalogue, save_catalogue
@@ -24,7 +23,9 @@ from leuknb.lib.config import (
 )
 from .lib.errors import InputError
 from .lib.files import check_writable, digest
+from .lib.glass import check_glass
 from .lib.models import predict, predicted_table, store_model
+from .lib.progress import tqdm
 from leuknb.lib.runs import (
     Run, data_facts, machine, read_json, read_table, start_run, versions, weight_facts, write_table,
 )
@@ -250,6 +251,8 @@ def prepare(
     else:
         table = split(cat, config.split, config.seed, config.repeats, config.folds, config.embargo, config.valid)
     check_rows(config, cat, table)
+    if "robust" in config.heads or "white" in (config.preprocess or "").split("+"):
+        check_glass(cat["path"][cat["variant"].isin(config.variants)])
     return cat, table, config
 
 # %% ../nbs/70_results.ipynb #fd8b5b5f
@@ -314,6 +317,8 @@ def reproduce(
         config = replace(config, weights=config.weights or bundled_weights(config.backbones))
     check_config(config)
     check_writable(out)
+    if data is not None and not Path(data).exists():  # before weights are downloaded
+        raise InputError(f"{data}: no such folder or file")
     weights, new = weight_facts(config), not out.exists()
     try:
         data = demo_smears(out, config.seed, progress) if data is None else data

@@ -210,7 +210,7 @@ def red_cell_diameter(
 
 # %% ../nbs/11_ruler.ipynb #8ffab349
 FACTOR = 1.5  # between the red cells of an image and of the training images, from which on a model is out of its range
-NUCLEATED = 4 / 3  # diameter of a nucleated cell / diameter of a red cell, about
+NUCLEATED = 1.4  # diameter of a nucleated cell / diameter of a red cell, about, as `find_cells` needs it
 
 
 def nucleated_diameter(

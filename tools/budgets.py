@@ -10,7 +10,7 @@ from pathlib import Path
 
 ORDER = """errors settings progress readers light depth | files devices templates glass | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | segment checks chapters laboratories | data scenes splits patients networks
     preprocess metrics clusters | extract sources | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts
-    finetune pretrain robust | leakage | config | runs models | audit external report annotations stored course hub | results misread explain | widgets state |
+    finetune pretrain robust | leakage | config | runs models | outside external_page | audit external report annotations stored course hub | results misread explain | widgets state |
     fragments | panels detail maps | explore page | cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}
 CELL, MODULE, CLASS, WIDTH, NAMES, RATIO, FIRST = 40, 500, 120, 120, 12, 0.35, 3

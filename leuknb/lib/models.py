@@ -235,7 +235,7 @@ def predicted_table(
     predicted, proba = model.predict(inputs), model.predict_proba(inputs)
     exact = pd.DataFrame(proba, columns=model.classes_).reindex(columns=classes, fill_value=0.0).to_numpy(float)
     rows, own = np.arange(len(exact)), pd.Index(classes).get_indexer(predicted)
-    rounded, slack = exact if digits is None else exact.round(digits), 1e-9  # of floating-point arithmetic
+    rounded, slack = exact.copy() if digits is None else exact.round(digits), 1e-9  # of floating-point arithmetic
     tied = (rounded.argmax(1) != own) & (exact[rows, own] >= exact.max(1) - slack)
     rounded[tied, own[tied]] = rounded[tied].max(1) + (0 if digits is None else 10.0**-digits)
     return pd.DataFrame({"predicted": predicted}).join(pd.DataFrame(rounded, columns=[f"p_{c}" for c in classes]))
