@@ -89,8 +89,9 @@ def add_reproduce(commands):
     p.add_argument("--data", metavar="DIR-or-CSV",
                    help="class folders, the Kaggle layout, or a CSV (default: generated smears)")
     p.add_argument("--out", metavar="RUN", default="runs/latest", help="the run folder (default: %(default)s)")
-    p.add_argument("--recipe", choices=tuple(RECIPES), help="robust: the model that survives other microscopes, as "
-                   "--backbones alexnet --weights synth --heads robust --variants original")
+    p.add_argument("--recipe", choices=tuple(RECIPES),
+                   help="robust: survives simulated changes of its own images (on real images from elsewhere that is "
+                   "not shown), as --backbones alexnet --weights synth --heads robust --variants original")
     for field in fields(Config):
         add_setting(p, field)
     add_on_bad(p)
@@ -133,15 +134,17 @@ def run_reproduce(args):
 # %% ../nbs/lib/cli.ipynb #89d4b9de
 def add_predict(commands):
     "Add `leuknb predict`."
-    about = ("Class and probabilities of images. The last column, novelty, is the share of held-out training images "
-             "that are nearer to the training images than this one: above 0.99 it is out-of-distribution, and its "
-             "class means little. It is empty for fine-tuned networks, which keep no training features.")
+    about = ("Class and probabilities of images. novelty is the share of held-out training images that are nearer to "
+             "the training images than this one: above 0.99 abstain is true, and the class means little. distance is "
+             "the distance to the training images over its usual value. Both are empty for fine-tuned networks, which "
+             "keep no training features. A terminal shows a short table; files and pipes get every digit.")
     p = add_command(commands, "predict", run_predict, help="classify images with a run's model", description=about)
     p.add_argument("run", metavar="RUN")
-    p.add_argument("images", metavar="IMAGE", nargs="+", help="files or folders")
+    p.add_argument("images", metavar="IMAGE", nargs="+",
+                   help="files or folders, or one CSV with a column of paths, whose columns are kept")
     p.add_argument("--model", metavar="backbone/head/variant",
                    help="default: the best on original images by inner validation")
-    p.add_argument("--format", choices=("csv", "json"), default="csv")
+    p.add_argument("--format", choices=("csv", "json"), help="default: csv, or in a terminal a short table")
     p.add_argument("--out", metavar="FILE", help="a new file for the table (default: print it)")
     add_on_bad(p, "skip: rows without a class, with the reason in a last column")
     p.add_argument("--device", default="auto")
@@ -161,16 +164,68 @@ def run_predict(args):
     row = model_row(run, args.model)
     table = predict(run, args.images, args.model, args.on_bad, device=args.device, progress=False)
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
-    if far := int((table["novelty"] > 0.99).sum()):
+    if far := int(table["abstain"].fillna(False).sum()):
         tell(args, f"{far} of {len(table)} images are out-of-distribution (novelty above 0.99): "
              "do not rely on their class")
     for name, reason in table[["image", "problem"]].itertuples(index=False) if "problem" in table else ():
         if reason:
             tell(args, f"left out: {name}: {reason}")
-    as_json = args.format == "json"
-    csv = table.to_csv(index=False, float_format="%.6f")
-    text = f"{table.to_json(orient='records', indent=1)}\n" if as_json else csv
+    if args.out is None and args.format is None and sys.stdout.isatty():
+        return print(for_people(table))
+    json = f"{table.to_json(orient='records', indent=1, double_precision=15)}\n" if args.format == "json" else ""
+    text = json or table.to_csv(index=False)
     print(text, end="") if args.out is None else write_text(args.out, text)
+
+
+def for_people(table) -> str:  # table: from `predict`
+    "Write predictions for a terminal: the word abstain instead of a class that means little."
+    predicted = table["predicted"].mask(table["abstain"].fillna(False).astype(bool), "abstain")
+    shown = table[["image"]].assign(predicted=predicted, probability=table.filter(regex="^p_").max(axis=1))
+    shown = shown.assign(novelty=table["novelty"], distance=table["distance"])
+    return shown.to_string(index=False, na_rep="", float_format="{:.3f}".format)
+
+# %% ../nbs/lib/cli.ipynb #71d8653c
+def pairs(text: str) -> dict:
+    "Read `KEY=VALUE,...`."
+    parts = [part.partition("=") for part in listed(text)]
+    if wrong := [key for key, sign, _ in parts if not sign]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]}: write KEY=VALUE,...")
+    return {key: value for key, _, value in parts}
+
+
+def add_evaluate(commands):
+    "Add `leuknb evaluate`."
+    about = ("Sensitivity, specificity and area under the ROC curve on images from elsewhere, beside baselines that "
+             "see no cell. Models of this package were seen to survive simulated changes of their own images. On real "
+             "images from elsewhere that is not shown; where it was tried, it was wrong.")
+    p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
+    p.add_argument("run", metavar="RUN")
+    p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,
+                   help="a set of images; several: --data A=DIR --data B=DIR")
+    p.add_argument("--positive", type=listed, help="classes of the model to find (default: all but Benign)")
+    p.add_argument("--map", type=pairs, metavar="LABEL=CLASS,...",
+                   help="what labels mean, as they are found: a class of the model, positive or negative")
+    p.add_argument("--label-from", metavar="REGEX", help=r"label in file names, in brackets, such as '_([01])\.'")
+    p.add_argument("--group-from", metavar="REGEX", help="the same for patient or session (default: time in EXIF)")
+    for role in ("path", "label", "group"):
+        p.add_argument(f"--{role}-column", metavar="NAME", help="of a CSV (default: found by its name)")
+    p.add_argument("--model", metavar="backbone/head/variant",
+                   help="default: the best on original images by inner validation")
+    p.add_argument("--out", metavar="DIR", default="runs/external", help="a new or empty folder (default: %(default)s)")
+    add_on_bad(p)
+    p.add_argument("--device", default="auto")
+
+# %% ../nbs/lib/cli.ipynb #4e50afcf
+def run_evaluate(args):
+    "Print what limits the numbers, then the numbers, then the place of the page."
+    from leuknb.external import evaluate
+    from leuknb.lib.files import check_free_folder
+    check_free_folder(args.out)
+    options = {name: getattr(args, name) for name in ("model", "positive", "map", "label_from", "group_from", "on_bad",
+                                                      "path_column", "label_column", "group_column", "device")}
+    found = evaluate(args.run, args.data, progress=False, **options)
+    print(as_options(str(found), args.parser, args.typed))
+    print(f"\nReport: {found.save(args.out)}")
 
 # %% ../nbs/lib/cli.ipynb #1f252586
 def add_synth(commands):
@@ -377,7 +432,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="leuknb", description="Leukaemia classification from blood smears: the paper, its "
                                 "tables, and whether to believe them. For research and teaching, not for diagnosis.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_reproduce, add_predict, add_audit, add_explore, add_synth, add_segment, add_pretrain,
+    for add in (add_reproduce, add_predict, add_evaluate, add_audit, add_explore, add_synth, add_segment, add_pretrain,
                 add_sharing, add_others):
         add(commands)
     return p

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from tqdm.auto import tqdm
+from .lib.progress import tqdm
 
 from .lib.errors import InputError, plural
 from .lib.files import parallel_map, read_image

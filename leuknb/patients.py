@@ -116,21 +116,21 @@ def smear(
     return draw([seed, 2], patient, size, view, scale_bar)
 
 # %% ../nbs/06_patients.ipynb #a269743e
-def allot(total, shares):
-    "Split a whole number by shares, at least one each."
+def allot(total, shares, least=1):  # least: for each, or one number
+    "Split a whole number by shares, at least so many each; the least may not add up to more."
     counts = np.diff(np.rint(np.cumsum(shares) / np.sum(shares) * total).astype(int), prepend=0)
-    while counts.min() < 1:
-        counts[counts.argmin()] += 1
-        counts[counts.argmax()] -= 1
+    while (counts < least).any():
+        counts[(counts - least).argmin()] += 1
+        counts[(counts - least).argmax()] -= 1
     return counts.tolist()
 
 
 def plan_images(images: int, patients: int, duplicates: int, seed: int, shares=None) -> pd.DataFrame:
     "Plan a set, a row a file: image, label, patient, drawing, copy (0 original, 1 same file, 2 saved anew), copy_of."
-    rows = []
+    rows, names = [], [f"P{k + 1:02d}" for k in range(patients)]
+    owned = {label: names[c::len(CLASSES)] for c, label in enumerate(CLASSES)}
     shares = shares or [DATASET["classes"][label]["images"] for label in CLASSES]  # of the public set
-    for c, (label, count) in enumerate(zip(CLASSES, allot(images, shares))):
-        owners = [f"P{k + 1:02d}" for k in range(c, patients, len(CLASSES))]
+    for (label, owners), count in zip(owned.items(), allot(images, shares, [*map(len, owned.values())])):
         for owner, n in zip(owners, allot(count, [1] * len(owners))):
             rows += [dict(label=label, patient=owner)] * n
     plan = pd.DataFrame(rows).assign(drawing=range(images), copy=0)
@@ -214,7 +214,7 @@ def make_smears(
     check_request(out, images, patients, stain_leak, size, scale_bar, duplicates, seed)
     names = [f"P{k + 1:02d}" for k in range(patients)]
     *light, view, shares = [Stain(), Camera(), FIELD, None] if laboratory is None else real_laboratory(laboratory)
-    people = {name: draw_patient([seed, k, 5], CLASSES[k % 4], stain_leak, name, *light) for k, name in enumerate(names)}
+    people = {n: draw_patient([seed, k, 5], CLASSES[k % 4], stain_leak, n, *light) for k, n in enumerate(names)}
     bars = bar_styles(scale_bar, people, seed)
     settings = dict(images=images, patients=patients, stain_leak=stain_leak, seed=seed, size=size, scale_bar=scale_bar,
                     duplicates=duplicates, leuknb=leuknb.__version__,

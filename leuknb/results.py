@@ -278,6 +278,16 @@ def check_rows(
                 inner_split(codes, classes, groups, share, config.seed)
 
 # %% ../nbs/70_results.ipynb #39d47179
+def check_places(
+    data: str | Path | None,
+    out: Path,
+):
+    "Raise `InputError` if the data is not there or the run folder cannot be written, before weights are downloaded."
+    check_writable(out)
+    if data is not None and not Path(data).exists():
+        raise InputError(f"{data}: no such folder or file")
+
+
 def shared_facts(
     cat: pd.DataFrame,
     split_table: pd.DataFrame,  # image, fold, split
@@ -316,9 +326,7 @@ def reproduce(
     if data is None:
         config = replace(config, weights=config.weights or bundled_weights(config.backbones))
     check_config(config)
-    check_writable(out)
-    if data is not None and not Path(data).exists():  # before weights are downloaded
-        raise InputError(f"{data}: no such folder or file")
+    check_places(data, out)
     weights, new = weight_facts(config), not out.exists()
     try:
         data = demo_smears(out, config.seed, progress) if data is None else data

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
-from tqdm.auto import tqdm
+from .lib.progress import tqdm
 
 from .lib.cache import cache_folder
 from .lib.clusters import clustered_interval, stretches

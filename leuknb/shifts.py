@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
 from skimage.color import hed_from_rgb, rgb_from_hed
-from tqdm.auto import tqdm
+from .lib.progress import tqdm
 
 from .lib.errors import check_choice, check_number
 from .lib.files import parallel_map, read_image

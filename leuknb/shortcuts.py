@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 from sklearn.base import BaseEstimator, TransformerMixin
-from tqdm.auto import tqdm
+from .lib.progress import tqdm
 
 from .lib.errors import InputError, check_choice
 from .lib.files import digest, parallel_map, read_image
@@ -34,7 +34,7 @@ class SmearView:
         self.path = Path(path)
 
     rgb = cached_property(lambda self: np.asarray(read_image(self.path)))  # (h, w, 3) uint8
-    cells = cached_property(lambda self: find_cells(self.small))  # (h, w) of the small copy, 0 outside nucleated cells
+    cells = cached_property(lambda self: find_cells(self.small, min(self.small.shape[:2]) / 9))  # (h, w)
 
     @cached_property
     def small(self) -> np.ndarray:  # (h, w, 3) uint8, 112 pixels wide and high at most

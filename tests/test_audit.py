@@ -96,18 +96,22 @@ def odd(cats, kind):
 
 @pytest.mark.parametrize("kind, note, kept", [
     ("one class", "one class (Pre)", "masks"), ("two a class", "needs 5", "shortcuts"), ("no segmented", "no segmented", "shortcuts"),
-    ("no original", "needs", "masks"), ("one patient", "1 group", "shortcuts")])
+    ("no original", "needs", "masks"), ("one patient", "single patient", "shortcuts")])
 def test_odd_folders_give_a_partial_audit(cats, kind, note, kept):
     chapters = ["shortcuts", "leaks", "masks", "splits"] if kind == "two a class" else ["shortcuts", "leaks", "masks"]
-    found = audit(odd(cats, kind), chapters=chapters, **QUIET)
+    cat = odd(cats, kind)
+    parts = split(cat, "paper") if kind in ("two a class", "one patient") else None  # by patient, it is refused
+    found = audit(cat, parts, chapters=chapters, **QUIET)
     assert kept in found.chapters
     if kind != "no original":
         assert any(note in n for n in found.notes), found.notes
 
 
 def test_too_few_images_are_refused(cats):
-    with pytest.raises(InputError, match="class Pro has 1 image"):
+    with pytest.raises(InputError, match="class Pro has a single patient .* split='paper'"):
         audit(odd(cats, "one of a class"), **QUIET)
+    with pytest.raises(InputError, match="class Pro has 1 image"):
+        split(odd(cats, "one of a class"), "paper")
 
 
 @pytest.mark.parametrize("wrong, message", [

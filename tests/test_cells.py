@@ -122,7 +122,7 @@ def test_a_model_that_sees_nothing_but_cells(files):
     paths, labels, blank = files
     model = Morphology().fit(paths[:16], labels[:16], groups=list("aabbccddeeffgghh"))
     assert (model.predict(paths[16:]) == labels[16:]).mean() >= 0.75
-    assert (model.predict_proba(paths[16:]).argmax(1) == (model.predict(paths[16:]) == "Pre")).all()
+    assert (model.predict_proba(paths[16:]).argmax(1) == (model.predict(paths[16:]) == "Pro")).all()
     features = model.pipeline_[0]
     names = features.get_feature_names_out()
     assert model.weights().shape == (23, 1) and list(model.weights().index) == list(names)

@@ -190,7 +190,7 @@ def test_predict_csv_json_models_and_mistakes(smears, made, tmp_path, capsys):
     image = str(files(smears / "Original" / "Pre")[0])
     assert main(["predict", str(run), image]) == 0
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[0] == "image,predicted,p_Benign,p_Early,p_Pre,p_Pro,novelty"
+    assert captured.out.splitlines()[0] == "image,predicted,p_Benign,p_Early,p_Pre,p_Pro,novelty,distance,abstain"
     assert captured.out.splitlines()[1].startswith(image) and "original" in captured.err
     assert main(["predict", str(run), str(smears / "Segmented" / "Pre"), "--model", "alexnet/knn/segmented", "--format", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(files(smears / "Segmented" / "Pre"))
@@ -208,7 +208,7 @@ def test_an_image_unlike_all_others_is_named(made, tmp_path, capsys):
     Image.new("RGB", (96, 96), "navy").save(tmp_path / "navy.png")
     assert main(["predict", str(made[0].path), str(tmp_path / "navy.png"), "--model", "alexnet/knn/original"]) == 0
     captured = capsys.readouterr()
-    assert "1 of 1 images are out-of-distribution" in captured.err and captured.out.strip().endswith(",1.000000")
+    assert "1 of 1 images are out-of-distribution" in captured.err and captured.out.strip().endswith(",True")
 
 
 def test_a_damaged_run_is_named(smears, made, tmp_path, capsys):
@@ -246,7 +246,7 @@ def test_predict_goes_on_without_bad_files_and_writes_a_new_file_alone(made, sme
     captured = capsys.readouterr()
     assert captured.out == "" and f"leuknb: left out: {tmp_path / 'b.png'}: not an image" in captured.err
     written = table.read_text(encoding="utf-8")
-    assert written.splitlines()[0].endswith(",novelty,problem") and len(written.splitlines()) == 3
+    assert written.splitlines()[0].endswith(",novelty,distance,abstain,problem") and len(written.splitlines()) == 3
     assert main(command) == 0 and capsys.readouterr().out == written
     for place in (str(table), str(tmp_path), "", str(table / "inside.csv")):
         assert main([*command, "--out", place]) == 2

@@ -222,7 +222,7 @@ def test_bad_arguments(options, message, tmp_path):
 def test_a_patient_under_two_labels_is_reported(tmp_path):
     cat = catalogue(table(tmp_path / "smears", *(line.replace(",,", ",p1,") for line in GOOD)))
     assert cat["group"].nunique() == 1
-    assert cat.attrs["warnings"][0].startswith("group p1 holds several classes")
+    assert cat.attrs["warnings"][0].startswith("1 patient with images of several classes, such as p1")
 
 
 def test_blank_masks_of_two_classes_are_no_contradiction(tmp_path):

@@ -214,7 +214,7 @@ def test_cells_on_black_pass_through_and_are_listed(folder, tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_twelve_bits_are_read_the_same_in_every_process(folder, tmp_path, workers):
-    for k, path in enumerate(sorted(folder.rglob("*.*"))[:3]):
+    for k, path in enumerate(sorted(p for p in folder.rglob("*.*") if p.suffix != ".txt")[:3]):
         path.unlink()
         tones = smear(20 + k, "Pre", 96).image[..., 1].astype(np.uint16)
         Image.fromarray(tones * 16 if k else tones // 32).save(path.with_suffix(".png"))

@@ -68,9 +68,14 @@ def remarks(
 ) -> list[str]:  # a line each
     "Describe what is unusual about a set of images whose every file is usable."
     images = table.drop_duplicates("image")
-    several = images.groupby("group")["label"].transform("nunique") > 1
+    several = (images.groupby("group")["label"].transform("nunique") > 1)
+    unnamed = several & (images["patient"] == "")
     lines = [f"group {group} holds several classes: {', '.join(part['image'][:4])}"
-             for group, part in images[several].groupby("group")]
+             for group, part in images[unnamed].groupby("group")]
+    if len(mixed := list(images[several & ~unnamed].groupby("patient")["image"])):
+        name, part = mixed[0]
+        lines.append(f"{plural(len(mixed), 'patient')} with images of several classes, such as {name}: "
+                     + ", ".join(part[:4]))
     if (table["patient"] != "").any():
         lines += _about_patients(table)
     elif len(images) >= 20:

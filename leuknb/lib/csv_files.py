@@ -240,7 +240,7 @@ def read_list(
     eligible = table[[name for name in table if spelling(name) in known or name in stated.values()]]
     named = {role: name for role, name in stated.items() if name}
     found = find_columns(path, table if named else eligible, named, lambda text: os.path.isfile(finder.find(text)))
-    _check_columns(path, found, ["path"], f" Columns: {', '.join(table) or 'none'}; name another with `path_column`")
+    _check_columns(path, found, ["path"], f" Columns: {', '.join(table) or 'none'}; call that of the files path")
     if table.empty:
         raise InputError(f"{path}: holds no rows below its header; list at least one image")
     if wrong := [line for line, more in zip(table.index, extra) if more]:

@@ -129,7 +129,7 @@ def array_file(path: Path, dtype, shape):
 # %% ../../nbs/lib/laboratories.ipynb #9c258ff0
 def draw_set(out: str | Path, laboratories: int, seed: int = 0, progress: bool = True):
     "Draw the training set, or what is missing of it: the arrays of `draw_laboratory` for each one, memory-mapped."
-    from tqdm.auto import tqdm
+    from leuknb.lib.progress import tqdm
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     image_path, fact_path = (out / f"{kind}-{seed}-{laboratories}.npy" for kind in ("pictures", "facts"))

@@ -24,6 +24,7 @@ def transmitted_light(
     left_out: np.ndarray | None = None,  # (h, w) bool, pixels that show no smear
 ) -> np.ndarray:  # (h, w, 3) float32, 1 where the glass is empty
     "Estimate the light that passed through the smear, relative to empty glass."
+    left_out = None if left_out is None or left_out.all() else left_out
     if left_out is not None:  # the nearest pixel of the smear takes their place
         rgb = rgb[tuple(ndimage.distance_transform_edt(left_out, return_distances=False, return_indices=True))]
     light = np.log(ndimage.gaussian_filter(rgb.astype(np.float32), (smooth, smooth, 0)).clip(1))
@@ -32,14 +33,14 @@ def transmitted_light(
     coarse, terms = light[::step, ::step].reshape(-1, 3), surface[::step, ::step].reshape(-1, 6)
     if left_out is not None:
         shown = ~left_out[::step, ::step].ravel()
-        coarse, terms = coarse[shown], terms[shown]
+        coarse, terms = (coarse[shown], terms[shown]) if shown.any() else (coarse, terms)
     grey = coarse.sum(1)
     glass = grey >= (threshold_otsu(grey) if np.ptp(grey) > 0 else grey)
     for _ in range(3):
         fit = np.linalg.lstsq(terms[glass], coarse[glass], rcond=None)[0]
         near = (coarse - terms @ fit).sum(1) > -0.14
         glass = near if near.sum() > 60 else glass
-    return np.exp(light - surface @ fit.astype(np.float32))
+    return np.exp((light - surface @ fit.astype(np.float32)).clip(-20, 20))  # where little glass fixes the surface
 
 # %% ../../nbs/lib/light.ipynb #bd8d1ee9
 CONTRAST = 0.07  # least difference in purple between nucleated cells and red ones, optical density
@@ -58,6 +59,7 @@ def nucleated(
     left_out: np.ndarray | None = None,  # (h, w) bool, pixels that show no smear
 ) -> np.ndarray:  # (h, w) bool
     "Mark the cells with a nucleus; nothing, if nothing stands out from the red cells."
+    left_out = None if left_out is None or left_out.all() else left_out
     shown = slice(None) if left_out is None else ~left_out
     darkness = -np.log10(light).sum(-1)
     matter = darkness > max(0.7 * threshold_otsu(darkness[shown]), 0.08)

@@ -301,7 +301,7 @@ def predict(
     model: str | None = None,  # backbone/head/variant; None: the best by inner validation
     on_bad: str = "error",  # "skip": images that cannot be read are rows without a class and with a reason
     **settings,  # of the Backbone: device, progress, cache
-) -> pd.DataFrame:  # (columns of the CSV), image, predicted, p_<class>..., novelty, distance, abstain; problem if skipped
+) -> pd.DataFrame:  # (columns of the CSV), image, predicted, p_<class>..., novelty, distance, abstain, (problem)
     "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
     run = run if isinstance(run, Run) else Run(run)
     row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
@@ -336,7 +336,7 @@ def training_features(
     images = training_rows(run, variant)["image"].tolist()
     return images, stored_features(run, shared if shared in set(files) else files.iloc[0])[:len(images)]
 
-
+# %% ../../nbs/lib/models.ipynb #45c1b1d0
 def novelty_score(
     run: Run,
     row: pd.Series,  # from `model_row`

@@ -71,10 +71,16 @@ def trained_on(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (
 HOME = "home (held out)"
 
 
+def _named(text):
+    "A set's name and place, of NAME=PLACE or PLACE alone."
+    name, sign, place = text.partition("=")
+    return (name, place) if sign and not os.path.exists(text) else (Path(os.path.abspath(text)).stem, text)
+
+
 def named_sets(data) -> dict:  # name -> folder or CSV
-    "Give every set a name."
+    "Give every set a name: that of its folder or CSV, or NAME of NAME=DIR."
     data = [data] if isinstance(data, (str, Path)) else data
-    places = data if isinstance(data, dict) else {Path(os.path.abspath(place)).stem: place for place in data}
+    places = data if isinstance(data, dict) else dict(map(_named, map(str, data)))
     if not places:
         raise InputError("no set of images is named; give `data`")
     if len(places) < len(data) or HOME in places:

@@ -9,7 +9,7 @@ __all__ = ['Register', 'overlapping_pairs']
 import numpy as np
 from scipy import fft
 from scipy.ndimage import gaussian_filter
-from tqdm.auto import tqdm
+from .progress import tqdm
 
 from .cache import FeatureStore
 from .files import parallel_map, read_image

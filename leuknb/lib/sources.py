@@ -60,9 +60,9 @@ def source_images(
         if named := [role for role, name in columns.items() if name]:
             raise InputError(f"{place}: `{named[0]}_column` goes with a CSV")
     elif place.suffix.lower() in (".csv", ".tsv", ".txt"):
-        rows, root = _of_csv(place, columns, label_from), place.parent
+        rows, root = _of_csv(place, columns, label_from, variant), place.parent
     else:
-        raise InputError(f"{place}: is neither a folder nor a CSV; give a folder of images, or a CSV with a column path")
+        raise InputError(f"{place}: is neither a folder nor a CSV; name a folder, or a CSV with a column path")
     for name, pattern in (("found", label_from), ("group", group_from)):
         if pattern:
             argument = "label_from" if name == "found" else "group_from"
@@ -86,8 +86,8 @@ def _of_folder(root, label_from, variant):
     return table.assign(group=[row.get("patient", "") for row in rows])
 
 
-def _of_csv(place, columns, label_from):
-    "Images of a CSV, with its own columns."
+def _of_csv(place, columns, label_from, variant):
+    "Images of a CSV, with its own columns; of one variant, where it says which are which."
     stated = {"path": columns.get("path"), "label": columns.get("label"), "patient": columns.get("group")}
     table, roles, paths = read_list(place, stated)
     if "label" not in roles and not label_from:
@@ -96,7 +96,11 @@ def _of_csv(place, columns, label_from):
     column = lambda role: table[roles[role]].to_numpy() if role in roles else ""
     own = pd.DataFrame({"path": paths, "found": column("label"), "group": column("patient")})
     more = [name for name in table if name not in own]
-    return own.join(table[more].reset_index(drop=True))
+    own = own.join(table[more].reset_index(drop=True))
+    own = own[np.isin(column("variant"), [variant, ""])] if "variant" in roles else own
+    if own.empty:
+        raise InputError(f"{place}: lists no {variant} images")
+    return own
 
 # %% ../../nbs/lib/sources.ipynb #131b8721
 def truth_of(
@@ -108,19 +112,19 @@ def truth_of(
 ) -> pd.DataFrame:  # true (a class; None where only the side is known), positive (bool)
     "Translate labels; `InputError` lists those that no map covers, with their counts."
     mapping, counts = {str(key): str(value) for key, value in (mapping or {}).items()}, Counter(found)
-    sides = {"positive": True, "negative": False}
-    if wrong := sorted({value for value in mapping.values() if value not in [*classes, *sides]}):
-        raise InputError(f"`map` leads to {abridged(wrong)}; choose from {', '.join([*classes, *sides])}")
+    either = {"positive": True, "negative": False}
+    if wrong := sorted({value for value in mapping.values() if value not in [*classes, *either]}):
+        raise InputError(f"`map` leads to {abridged(wrong)}; choose from {', '.join([*classes, *either])}")
     by_name = {label: label if label in classes else known_class(label) for label in counts}
     meant = {label: mapping.get(label, by_name[label]) for label in counts}
-    uncovered = {label: n for label, n in counts.items() if meant[label] not in [*classes, *sides]}
+    uncovered = {label: n for label, n in counts.items() if meant[label] not in [*classes, *either]}
     if uncovered:
         listed = ", ".join(f"{label} ({plural(n, 'image')})" for label, n in uncovered.items())
         raise InputError(f"{name}: labels that no class and no `map` covers: {listed}; map each to one of "
-                         f"{', '.join([*classes, *sides])}, as in `map` {next(iter(uncovered))}=negative")
+                         f"{', '.join([*classes, *either])}, as in `map` {next(iter(uncovered))}=negative")
     values = found.map(meant)
     true = values.where(values.isin(classes), None)
-    return pd.DataFrame({"true": true, "positive": values.map({c: c in positive for c in classes} | sides)})
+    return pd.DataFrame({"true": true, "positive": values.map({c: c in positive for c in classes} | either)})
 
 # %% ../../nbs/lib/sources.ipynb #751dc465
 PAUSE = 30 * 60  # seconds without an exposure that end a session

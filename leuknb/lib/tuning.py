@@ -56,11 +56,12 @@ def check_classes(labels: np.ndarray, classes: list | None = None) -> tuple[np.n
 def class_weights(weight: str | dict | None, classes: list, codes: np.ndarray) -> torch.Tensor:  # (n_classes,) float32
     "Compute the weight of each class in the loss from class numbers (n,); `InputError` for weights of other classes."
     if not (weight is None or isinstance(weight, dict) or isinstance(weight, str) and weight == "balanced"):
-        raise InputError(f"weights of the classes (`class_weight`) {weight!r}: choose 'balanced', a number for each class, "
-                         f"such as {{{classes[0]!r}: 3}}, or None")
+        raise InputError(f"weights of the classes (`class_weight`) {weight!r}: choose 'balanced', a number for each "
+                         f"class, such as {{{classes[0]!r}: 3}}, or None")
     if isinstance(weight, dict):
         if strange := [name for name in weight if name not in classes]:
-            raise InputError(f"weights of the classes (`class_weight`): class {strange[0]!r} is not among {', '.join(map(str, classes))}")
+            raise InputError(f"weights of the classes (`class_weight`): class {strange[0]!r} is not among "
+                             + ", ".join(map(str, classes)))
         if bad := [value for value in weight.values() if not isinstance(value, Real) or not 0 < value < np.inf]:
             raise InputError(f"weights of the classes (`class_weight`) {bad[0]!r}: a weight is a number above 0; "
                              "leave out the images of a class that is not to be learned")
