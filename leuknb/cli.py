@@ -481,7 +481,7 @@ def plain_warnings(args):
     import warnings
     shown = set()
 
-    def show(message, *args, **kwargs):
+    def show(message, *_, **__):
         if str(message) not in shown:
             tell(args, str(message))
         shown.add(str(message))
