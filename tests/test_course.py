@@ -81,5 +81,5 @@ def test_every_notebook_with_exercises_has_them_in_the_form_that_can_be_blanked(
     for path in course.course_notebooks():
         cells = course.read_cells(path)
         prose = "\n".join(course.source(cell) for cell in cells if cell["cell_type"] == "markdown")
-        guesses = sum(cell["cell_type"] == "code" and "guess =" in course.source(cell) for cell in cells)
+        guesses = sum(cell["cell_type"] == "code" and course.source(cell).startswith("guess =") for cell in cells)
         assert "## Exercise" not in prose or len(course.exercises(cells)) == guesses > 0, path.name

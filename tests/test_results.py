@@ -130,7 +130,7 @@ def test_two_classes_without_published_numbers(tmp_path):
     run = reproduce(pets(tmp_path / "pets", ["cats", "dogs"]), tmp_path / "run", backbones=("alexnet",), weights={"": "random"}, progress=False)
     assert run.comparison["published"].isna().all() and run.classes == ["cats", "dogs"]
     pred = predict(run, [tmp_path / "pets" / "dogs"], progress=False)
-    assert list(pred.columns) == ["image", "predicted", "p_cats", "p_dogs", "novelty"] and (pred["predicted"] == "dogs").mean() > 0.9
+    assert list(pred.columns) == ["image", "predicted", "p_cats", "p_dogs", "novelty", "distance", "abstain"] and (pred["predicted"] == "dogs").mean() > 0.9
 
 
 TUNED = dict(backbones=("alexnet",), weights={"": "random"}, size=64, epochs=2, progress=False)

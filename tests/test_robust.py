@@ -142,7 +142,7 @@ def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
     paths = run.catalogue[run.catalogue["variant"] == "original"].set_index("image")["path"]
     Image.fromarray(foreign_image("noise")).save(tmp_path / "noise.png")
     pred = predict(run, [*paths[held_out["image"]], tmp_path / "noise.png"], progress=False)
-    assert pred.columns[-1] == "novelty" and pred["novelty"].between(0, 1).all() and pred["novelty"].iloc[-1] == 1
+    assert list(pred.columns[-3:]) == ["novelty", "distance", "abstain"] and pred["novelty"].between(0, 1).all() and pred["novelty"].iloc[-1] == 1
     assert (pred["predicted"].iloc[:-1].to_numpy() == held_out["predicted"].to_numpy()).all()
     assert np.allclose(pred.filter(like="p_").iloc[:-1], held_out.filter(like="p_"), atol=2e-6)
     images, features = training_features(Run(run.path), "alexnet", "original")
