@@ -17,7 +17,7 @@ from .lib.csv_files import from_csv, read_rows, write_rows
 from .lib.datasets import CLASSES
 from .lib.depth import settle_bits
 from .lib.errors import InputError, check_choice, plural
-from .lib.files import missing_reason
+from .lib.files import check_present
 from .lib.folders import Findings, check_spellings, from_folder, in_natural_order, name_images, ordered_labels
 from .lib.layouts import abridged, natural
 from .twins import SIMILAR, near_duplicate_groups
@@ -77,8 +77,7 @@ def _list_images(root, findings, variants, layout=None, columns=None):
     if os.path.isdir(root) and stated or os.path.isfile(root) and layout:
         raise InputError(f"{root}: `{stated[0]}` goes with a CSV" if stated else f"{root}: `layout` goes with a folder")
     try:
-        if not os.path.exists(root):
-            raise InputError(f"{root}: {missing_reason(root).replace('no such file', 'no such folder or file')}")
+        check_present(root)
         if root.is_dir():
             return from_folder(root, findings, variants, layout)
         if root.suffix.lower() in (".csv", ".tsv", ".txt"):

@@ -22,7 +22,7 @@ from leuknb.lib.config import (
     Config, bundled_weights, check_config, make_backbone, make_finetuned, make_head, reading,
 )
 from .lib.errors import InputError
-from .lib.files import check_writable, digest
+from .lib.files import check_present, check_writable, digest
 from .lib.glass import check_glass
 from .lib.models import predict, predicted_table, store_model
 from .lib.progress import tqdm
@@ -278,16 +278,6 @@ def check_rows(
                 inner_split(codes, classes, groups, share, config.seed)
 
 # %% ../nbs/70_results.ipynb #39d47179
-def check_places(
-    data: str | Path | None,
-    out: Path,
-):
-    "Raise `InputError` if the data is not there or the run folder cannot be written, before weights are downloaded."
-    check_writable(out)
-    if data is not None and not Path(data).exists():
-        raise InputError(f"{data}: no such folder or file")
-
-
 def shared_facts(
     cat: pd.DataFrame,
     split_table: pd.DataFrame,  # image, fold, split
@@ -326,7 +316,8 @@ def reproduce(
     if data is None:
         config = replace(config, weights=config.weights or bundled_weights(config.backbones))
     check_config(config)
-    check_places(data, out)
+    check_writable(out)
+    check_present(data)
     weights, new = weight_facts(config), not out.exists()
     try:
         data = demo_smears(out, config.seed, progress) if data is None else data
@@ -338,9 +329,8 @@ def reproduce(
     facts = data_facts(cat, data) | shared_facts(cat, table)
     if progress:
         announce(facts, config.split)
-    record = {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
-              "weights": weights, "versions": versions(), "machine": machine(config), "disclaimer": DISCLAIMER}
-    run = start_run(out, record)
+    run = start_run(out, {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
+                    "weights": weights, "versions": versions(), "machine": machine(config), "disclaimer": DISCLAIMER})
     if not run.complete:
         save_catalogue(cat.assign(path=[str(Path(p).resolve()) for p in cat["path"]]), out / "catalogue.csv")
         save_split(table, out / "split.csv")

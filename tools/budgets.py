@@ -84,7 +84,7 @@ def silent(code, course):
 
 def shown_early(cells):
     "Is there a picture or a table within the first code cells after the imports?"
-    code = [c for c in cells if c["cell_type"] == "code" and not is_import(source(c)) and not re.search(r"#\|\s*hide\b", source(c))]
+    code = [c for c in cells if c["cell_type"] == "code" and not is_import(source(c))]
     kinds = {kind for c in code[:FIRST] for o in c["outputs"] for kind in o.get("data", {})}
     return bool(kinds & {"text/html", "image/png", "image/jpeg", "image/svg+xml", "application/vnd.jupyter.widget-view+json"})
 
@@ -118,7 +118,7 @@ def of_module(text, module):
             yield "class", f"class {node.name} has {node.end_lineno - node.lineno + 1} lines (at most {CLASS})"
         if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("leuknb")):
             yield from of_import(node, module)
-    if wide := sum(len(line) > WIDTH and not line.startswith("__all__") for line in text.splitlines()):  # nbdev writes __all__
+    if wide := sum(len(line) > WIDTH for line in text.splitlines()):
         yield "width", f"{wide} lines of more than {WIDTH} characters"
     names = next((len(n.value.elts) for n in tree.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), 0)
     if names > NAMES:

@@ -58,7 +58,7 @@ def interval_of_counts(
     p = correct.sum(axis=1) / n
     rare = np.where((p >= 0.5)[:, None], total - correct, correct)  # errors, or successes where these are fewer
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = k / (k - 1) * ((correct - p[:, None] * total) ** 2).sum(axis=1) / n**2
+        variance = k / max(k - 1, 1) * ((correct - p[:, None] * total) ** 2).sum(axis=1) / n**2
         effect = np.nan_to_num(variance / (p * (1 - p) / n), nan=1.0)
         carrying = np.nan_to_num(rare.sum(axis=1) ** 2 / (rare**2).sum(axis=1))
     quantile = student.ppf((1 + confidence) / 2, np.clip(carrying - 1, 1, max(k - 1, 1)))

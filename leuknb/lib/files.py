@@ -212,6 +212,14 @@ def digest(
     return total.hexdigest()[:size]
 
 # %% ../../nbs/lib/files.ipynb #41a64399
+def check_present(
+    path: str | Path | None,  # None: nothing is asked for
+):
+    "Raise `InputError` unless a file or folder is there."
+    if path is not None and not os.path.exists(path):
+        raise InputError(f"{path}: {missing_reason(path).replace('no such file', 'no such folder or file')}")
+
+
 def missing_reason(
     path: str | Path,
 ) -> str:
