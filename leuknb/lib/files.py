@@ -216,7 +216,9 @@ def check_present(
     path: str | Path | None,  # None: nothing is asked for
 ):
     "Raise `InputError` unless a file or folder is there."
-    if path is not None and not os.path.exists(path):
+    if path is not None and not str(path):
+        raise InputError("no folder is named; . is the current one")
+    if path is not None and not os.path.exists(os.path.expanduser(path)):
         raise InputError(f"{path}: {missing_reason(path).replace('no such file', 'no such folder or file')}")
 
 
