@@ -17,13 +17,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from .lib.devices import announce, resolve_device, resolve_precision
 from .lib.errors import InputError
 from leuknb.lib.extract import (
-    FeatureNetwork, FeaturePlan, TURNS, default_batch_size, extract_features, image_digests, image_paths, open_network,
+    FeatureNetwork, FeaturePlan, TURNS, code_digest, default_batch_size, extract_features, image_digests, image_paths,
+    open_network,
 )
 from .lib.files import read_image
 from .lib.settings import check_limits, estimator, setting, shared
 from .lib.weights import WeightFile
 from leuknb.networks import (
-    count_features, default_layer, is_plain, layer_names, output_shapes, resolve_layers, weights_file,
+    architecture, count_features, default_layer, layer_names, output_shapes, resolve_layers, stat_layers, weights_file,
 )
 from .preprocess import preprocessing
 
@@ -34,7 +35,7 @@ def _chosen_layers(settings, file, header):
     if layer is None:
         layer, pool = header.get("layer"), header.get("pool") if pool is None else pool
     if layer is None:
-        layer = "stats" if pool == "stats" and is_plain(settings.name) else default_layer(settings.name, file)
+        layer = "stats" if pool == "stats" and stat_layers(settings.name) else default_layer(settings.name, file)
     return resolve_layers(settings.name, layer, pool)
 
 
@@ -51,20 +52,22 @@ def resolve_plan(settings) -> FeaturePlan:  # settings: a `Backbone`
     prepared = preprocessing(name, settings.size, settings.crop, settings.preprocess, header)
     layers, pool = _chosen_layers(settings, file, header)
     nodes, device = tuple(layer_names(name)[layer] for layer in layers), resolve_device(settings.device)
-    every = resolve_layers(name, "stats")[0] if is_plain(name) else ()
+    every = tuple(stat_layers(name))
     shapes = output_shapes(name, nodes, prepared.size)
     if name.startswith("swin") and pool != "flat" and any(len(shape) == 3 for shape in shapes):
         raise InputError(f"{name} keeps its channels last, which pool {pool} does not support; "
                          "choose pool flat, or the layer penultimate")
     untrained = path is None and pool == "flat"  # where nothing is averaged, bfloat16 changes predictions
-    precision = "float32" if untrained and settings.precision == "auto" else settings.precision
+    exact = untrained or architecture(name) is not None  # where bfloat16 was never compared with float32
+    precision = "float32" if exact and settings.precision == "auto" else settings.precision
     plan = FeaturePlan(
         name=name, file=file_stamp(path), seed=0 if path else settings.seed, layers=layers,
         layer="stats" if pool == "stats" and layers == every else "+".join(layers), pool=pool, nodes=nodes,
         layer_sizes=tuple(count_features(shape, pool) for shape in shapes), preprocessing=prepared, device=device,
         precision=resolve_precision(precision, device),
         batch_size=settings.batch_size or default_batch_size(name, prepared.size, device))
-    return replace(plan, weights_digest=open_network(plan).weights_digest)
+    network = open_network(plan)
+    return replace(plan, weights_digest=network.weights_digest, code=code_digest(plan, network))
 
 # %% ../nbs/22_backbones.ipynb #2a45d7d9
 def _from_plan(field, text):

@@ -13,8 +13,8 @@ from scipy.special import logsumexp, softmax
 
 from .lib.errors import InputError, check_choice
 from .lib.tables import Intervals
-from .compare import redraw, unit_codes
-from .metrics import accuracy_interval, held_out, wilson
+from .compare import bootstrap_ends, redraw
+from .metrics import accuracy_interval, held_out, unit_codes, wilson
 
 # %% ../nbs/53_calibration.ipynb #7288e5e2
 ENDS = [0.025, 0.975]  # of 95 % intervals, by bootstrap
@@ -53,7 +53,7 @@ def reliability(
     of: str = "predicted",  # the predicted class, or one class
     groups=None,  # mapping image -> group, for the intervals
 ) -> pd.DataFrame:  # index bin; columns n, probability (mean), correct (share), low, high
-    "Share of correct predictions by confidence; Wilson intervals count images, or the effective number of groups."
+    "Share of correct predictions by confidence, with intervals that count images, or groups."
     rows = one_model(predictions)
     probability, correct = _confidence(rows, of)
     index = np.minimum((probability * bins).astype(int), bins - 1)
@@ -97,7 +97,8 @@ def calibration(
         chance = np.random.default_rng(seed).random((draws, len(part))) < probability
         units = unit_codes(part["image"], groups)
         weights = redraw(units.max() + 1, draws, seed)[:, units]
-        losses = [(loss.mean(), *np.quantile(weights @ loss / weights.sum(1), ENDS)) for loss in _losses(part)]
+        drawn = [(loss.mean(), weights @ loss / weights.sum(1)) for loss in _losses(part)]
+        losses = [(mean, *np.maximum(bootstrap_ends(draw, mean, units.max() + 1), 0)) for mean, draw in drawn]
         by_chance = np.quantile(ece(probability, chance, bins), 0.95)
         rows.append((*model, ece(probability, correct, bins), by_chance, *losses[0], *losses[1]))
     names = [f"{name}{end}" for name in ("brier", "log_loss") for end in ("", "_low", "_high")]
@@ -136,16 +137,43 @@ def _crossfit(rows, folds, groups, seed):
     "Pairs of row positions, to fit on and to apply to; no unit is in both."
     from sklearn.model_selection import StratifiedGroupKFold
     units = unit_codes(rows["image"], groups)
+    if pairs := _by_fold(rows, units):
+        return pairs
     smallest = pd.Series(units).groupby(rows["true"].to_numpy()).nunique().min()
     if smallest < 2:
         raise InputError("a class with fewer than two images or groups cannot be split for fitting; leave it out")
     splitter = StratifiedGroupKFold(min(folds, int(smallest)), shuffle=True, random_state=seed)
     return splitter.split(np.zeros(len(rows)), rows["true"], units)
 
+
+def _by_fold(rows, units):
+    "The other folds, and each fold; empty where images are in several, or the others lack a class."
+    if "fold" not in rows or rows["fold"].nunique() < 2 or rows["image"].duplicated().any():
+        return []
+    fold, true, pairs = rows["fold"].to_numpy(), rows["true"].to_numpy(), []
+    for name in np.unique(fold):
+        use = np.flatnonzero(fold == name)
+        fit = np.flatnonzero((fold != name) & ~np.isin(units, units[use]))
+        pairs.append((fit, use))
+    return pairs if all(set(true[fit]) == set(true) for fit, _ in pairs) else []
+
+
+def reference_rows(
+    rows: pd.DataFrame,  # held-out predictions of one model
+    reference: pd.DataFrame | None = None,  # out-of-fold predictions of its training images; None: the other folds
+    folds: int = 5,
+    groups=None,  # mapping image -> group, kept together
+    seed: int = 0,
+) -> list:  # pairs: predictions to choose on, positions of the rows that the choice is for
+    "Find predictions to choose a threshold on that have no unit in common with the rows that it is applied to."
+    if reference is not None:
+        return [(reference, np.arange(len(rows)))]
+    return [(rows.iloc[fit], use) for fit, use in _crossfit(rows, folds, groups, seed)]
+
 # %% ../nbs/53_calibration.ipynb #f693f689
 def calibrate(
     predictions: pd.DataFrame,  # predictions table
-    folds: int = 5,
+    folds: int = 5,  # where the predictions have no folds of their own
     groups=None,  # mapping image -> group, kept together
     seed: int = 0,
 ) -> pd.DataFrame:  # held-out rows with new p_<class>, and the temperature used in each row
@@ -184,27 +212,34 @@ def plot_reliability(
     return ax
 
 # %% ../nbs/53_calibration.ipynb #c2dfd066
-def screening(predictions: pd.DataFrame, negative: str = "Benign") -> pd.DataFrame:  # columns image, malignant, score
+def screening(
+    predictions: pd.DataFrame,  # predictions of one model
+    positive=None,  # classes that count as malignant; None: all but Benign
+) -> pd.DataFrame:  # columns image, malignant, called (as predicted), score (probability of malignant)
     "One model's predictions as a screening test; `InputError` if benign or malignant images are missing."
     rows = one_model(predictions)
     p, classes = probabilities(rows)
-    check_choice("class", negative, classes)
-    malignant = (rows["true"] != negative).to_numpy()
+    for name in ["Benign"] if positive is None else positive:
+        check_choice("class", name, classes)
+    ill = [c != "Benign" if positive is None else c in positive for c in classes]
+    malignant, called = (rows[column].isin(np.array(classes)[ill]).to_numpy() for column in ("true", "predicted"))
     if malignant.all() or not malignant.any():
-        raise InputError(f"screening needs images of {negative} and of other classes")
-    score = 1 - p[:, classes.index(negative)]
-    return pd.DataFrame({"image": rows["image"].to_numpy(), "malignant": malignant, "score": score})
+        others = ", ".join(np.array(classes)[~np.array(ill)])
+        raise InputError(f"screening needs images of {others or 'a class that is not malignant'} and of other classes")
+    score = 1 - p[:, ~np.array(ill)].sum(1)
+    facts = {"image": rows["image"].to_numpy(), "fold": rows["fold"].to_numpy() if "fold" in rows else 0}
+    return pd.DataFrame(facts | {"malignant": malignant, "called": called, "score": score})
 
 # %% ../nbs/53_calibration.ipynb #9023733b
 def screening_curves(
     predictions: pd.DataFrame,  # predictions of one model
-    negative: str = "Benign",
+    positive=None,  # classes that count as malignant; None: all but Benign
     groups=None,  # mapping image -> group, resampled together
     draws: int = 500,  # of the bootstrap over units, for pointwise bands
     seed: int = 0,
 ) -> dict:  # roc, pr: DataFrames x, y, low, high; auroc, average_precision: (value, low, high)
     "ROC and precision-recall curve of finding the malignant images, with bootstrap bands."
-    table = screening(predictions, negative).sort_values("score", ascending=False, kind="stable")
+    table = screening(predictions, positive).sort_values("score", ascending=False, kind="stable")
     units = unit_codes(table["image"], groups)
     weights = np.vstack([np.ones(units.max() + 1), redraw(units.max() + 1, draws, seed)])[:, units]
     last = np.append(np.diff(table["score"]) != 0, True)
@@ -216,11 +251,12 @@ def screening_curves(
     start = np.zeros((len(weights), 1))
     area = np.trapezoid(np.hstack([start, tpr]), np.hstack([start, fpr]), axis=1)
     average = (np.diff(tpr, axis=1, prepend=0) * precision).sum(1)
+    ends = lambda values: np.minimum(bootstrap_ends(values[1:], values[0], units.max() + 1), 1)
     return {
         "roc": _band(np.hstack([start, fpr]), np.hstack([start, tpr])),
         "pr": _band(tpr, precision),
-        "auroc": (area[0], *np.nanquantile(area[1:], ENDS)),
-        "average_precision": (average[0], *np.nanquantile(average[1:], ENDS)),
+        "auroc": (area[0], *ends(area)),
+        "average_precision": (average[0], *ends(average)),
     }
 
 # %% ../nbs/53_calibration.ipynb #cf6721b3
@@ -255,12 +291,15 @@ def choose_threshold(
     score,  # (n,) higher is more suspicious
     sensitivity: float | None = None,  # share of malignant images to find
     cost: tuple | None = None,  # cost of a missed malignant image, cost of a false alarm
+    specificity: float | None = None,  # share of the other images to let pass
 ) -> float:  # call malignant where score >= threshold
-    "The highest threshold that reaches the sensitivity, or the cheapest one; `InputError` unless one is asked for."
-    if (sensitivity is None) == (cost is None):
-        raise InputError("give either sensitivity= or cost=(missed, false alarm)")
-    if not (0 < sensitivity <= 1 if cost is None else len(cost) == 2 and min(cost) >= 0 and max(cost) > 0):
-        raise InputError("a sensitivity lies above 0 and up to 1; a cost is a pair of numbers from 0, such as (20, 1)")
+    "The highest threshold that reaches the sensitivity, the lowest that keeps the specificity, or the cheapest one."
+    aims = [aim for aim in (sensitivity, cost, specificity) if aim is not None]
+    if len(aims) != 1:
+        raise InputError("give one aim: sensitivity=, specificity= or cost=(missed, false alarm)")
+    if not (0 < aims[0] <= 1 if cost is None else len(cost) == 2 and min(cost) >= 0 and max(cost) > 0):
+        raise InputError("a sensitivity or specificity lies above 0 and up to 1; "
+                         "a cost is a pair of numbers from 0, such as (20, 1)")
     malignant, score = np.asarray(malignant, dtype=bool), np.asarray(score, dtype=float)
     nothing = np.nextafter(score.max(), np.inf)  # calls no image malignant
     candidates = np.append(nothing, np.unique(score)[::-1])
@@ -268,6 +307,8 @@ def choose_threshold(
     false_alarms = np.searchsorted(np.sort(-score[~malignant]), -candidates, side="right")
     if cost is not None:
         return float(candidates[np.argmin(cost[0] * (malignant.sum() - true_alarms) + cost[1] * false_alarms)])
+    if specificity is not None:
+        return float(candidates[false_alarms <= (1 - specificity) * (~malignant).sum() + 1e-9][-1])
     return float(candidates[np.argmax(true_alarms >= sensitivity * malignant.sum() - 1e-9)])
 
 # %% ../nbs/53_calibration.ipynb #fd40c95a
@@ -275,30 +316,35 @@ def screen(
     predictions: pd.DataFrame,  # predictions table
     sensitivity: float | None = None,  # share of malignant images to find
     cost: tuple | None = None,  # cost of a missed malignant image, cost of a false alarm
-    negative: str = "Benign",
-    folds: int = 5,
+    specificity: float | None = None,  # share of the other images to let pass
+    positive=None,  # classes that count as malignant; None: all but Benign
+    folds: int = 5,  # where the predictions have no folds of their own
     groups=None,  # mapping image -> group, kept together
     seed: int = 0,
-) -> pd.DataFrame:  # two rows a model; sensitivity and specificity with _low and _high, threshold (mean over folds)
+    reference: pd.DataFrame | None = None,  # out-of-fold predictions of training images; None: the other folds
+) -> pd.DataFrame:  # two rows a model: rule, threshold (mean), sensitivity and specificity with ends, worst_fold
     "Every model as a screening test, as predicted and with a threshold chosen out of fold."
     rows = []
     for model, part in held_out(predictions).groupby(["backbone", "head", "variant"], sort=False):
-        table, called, used = screening(part, negative), np.empty(len(part), bool), []
-        for fit, use in _crossfit(part, folds, groups, seed):
-            used.append(choose_threshold(table["malignant"].iloc[fit], table["score"].iloc[fit], sensitivity, cost))
+        table, called, used = screening(part, positive), np.empty(len(part), bool), []
+        for chosen_on, use in reference_rows(part, reference, folds, groups, seed):
+            fit = screening(chosen_on, positive)
+            used.append(choose_threshold(fit["malignant"], fit["score"], sensitivity, cost, specificity))
             called[use] = table["score"].iloc[use] >= used[-1]
-        predicted = (part["predicted"] != negative).to_numpy()
-        rows.append((*model, "as predicted", np.nan, *_found_and_passed(table, predicted, groups)))
-        rule = f"sensitivity {sensitivity:g}" if cost is None else f"cost {cost[0]:g}:{cost[1]:g}"
+        rows.append((*model, "as predicted", np.nan, *_found_and_passed(table, table["called"].to_numpy(), groups)))
+        aims = {"sensitivity": sensitivity, "specificity": specificity}
+        rule = next((f"{name} {aim:g}" for name, aim in aims.items() if aim is not None), "")
+        rule = rule or f"cost {cost[0]:g}:{cost[1]:g}"
         rows.append((*model, rule, np.mean(used), *_found_and_passed(table, called, groups)))
     names = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
-    return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names])
+    return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names, "worst_fold"])
 
 # %% ../nbs/53_calibration.ipynb #5497ed94
 def _found_and_passed(table, called, groups):
-    "Sensitivity and specificity with intervals that count images, or groups."
+    "Sensitivity and specificity with intervals that count images, or groups; the sensitivity in the worst fold."
     ends, units = [], unit_codes(table["image"], groups)
     for malignant in (True, False):
         rows = (table["malignant"] == malignant).to_numpy()
         ends += accuracy_interval(called[rows] == malignant, units[rows])
-    return ends
+    malignant = table["malignant"].to_numpy()
+    return [*ends, pd.Series(called[malignant]).groupby(table["fold"].to_numpy()[malignant]).mean().min()]

@@ -8,7 +8,6 @@ __all__ = ['parser', 'main']
 # %% ../nbs/lib/cli.ipynb #e49ab501
 import argparse
 import os
-import re
 import sys
 import textwrap
 import threading
@@ -19,6 +18,7 @@ from typing import get_args
 
 from .lib.config import READING, Config
 from .lib.errors import InputError
+from .lib.wording import as_options
 
 # %% ../nbs/lib/cli.ipynb #f29e8975
 def listed(text: str) -> tuple:
@@ -132,6 +132,18 @@ def run_reproduce(args):
           "Learn how it was made:     leuknb course DIR", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de
+def add_scale(parser: argparse.ArgumentParser):
+    "Add `--scale`, `--tile` and `--overlap`."
+    parser.add_argument("--scale", metavar="{auto,FACTOR,0.25um}",
+                        help="bring images to the scale of the training images: auto by their red cells, by a factor, "
+                        "or by micrometres a pixel (default: as they are)")
+    parser.add_argument("--tile", type=int, metavar="PIXELS",
+                        help="cut images into tiles, leave out those without a nucleated cell, pool the others by the "
+                        "mean log probability; an image smaller than a tile is put into the middle of its glass "
+                        "(default: with --scale, as large as the training images)")
+    parser.add_argument("--overlap", type=int, default=0, metavar="PIXELS", help="of tiles (default: %(default)s)")
+
+
 def add_predict(commands):
     "Add `leuknb predict`."
     about = ("Class and probabilities of images. novelty is the share of held-out training images that are nearer to "
@@ -144,6 +156,9 @@ def add_predict(commands):
                    help="files or folders, or one CSV with a column of paths, whose columns are kept")
     p.add_argument("--model", metavar="backbone/head/variant",
                    help="default: the best on original images by inner validation")
+    add_scale(p)
+    p.add_argument("--pool-by", metavar="COLUMN", help="of the CSV, such as patient: one row for each of its values, "
+                   "by the mean log probability of its images")
     p.add_argument("--format", choices=("csv", "json"), help="default: csv, or in a terminal a short table")
     p.add_argument("--out", metavar="FILE", help="a new file for the table (default: print it)")
     add_on_bad(p, "skip: rows without a class, with the reason in a last column")
@@ -162,10 +177,11 @@ def run_predict(args):
         check_writable(args.out)
     run = Run(args.run)
     row = model_row(run, args.model)
-    table = predict(run, args.images, args.model, args.on_bad, device=args.device, progress=False)
+    table = predict(run, args.images, args.model, args.on_bad, args.scale, args.tile, args.overlap, args.pool_by,
+                    device=args.device, progress=False)
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
     if far := int(table["abstain"].fillna(False).sum()):
-        tell(args, f"{far} of {len(table)} images are out-of-distribution (novelty above 0.99): "
+        tell(args, f"{far} of {len(table)} {args.pool_by or 'images'} are out-of-distribution (novelty above 0.99): "
              "do not rely on their class")
     for name, reason in table[["image", "problem"]].itertuples(index=False) if "problem" in table else ():
         if reason:
@@ -180,7 +196,8 @@ def run_predict(args):
 def for_people(table) -> str:  # table: from `predict`
     "Write predictions for a terminal: the word abstain instead of a class that means little."
     predicted = table["predicted"].mask(table["abstain"].fillna(False).astype(bool), "abstain")
-    shown = table[["image"]].assign(predicted=predicted, probability=table.filter(regex="^p_").max(axis=1))
+    first = "image" if "image" in table else table.columns[0]
+    shown = table[[first]].assign(predicted=predicted, probability=table.filter(regex="^p_").max(axis=1))
     shown = shown.assign(novelty=table["novelty"], distance=table["distance"])
     return shown.to_string(index=False, na_rep="", float_format="{:.3f}".format)
 
@@ -211,6 +228,7 @@ def add_evaluate(commands):
         p.add_argument(f"--{role}-column", metavar="NAME", help="of a CSV (default: found by its name)")
     p.add_argument("--model", metavar="backbone/head/variant",
                    help="default: the best on original images by inner validation")
+    add_scale(p)
     p.add_argument("--out", metavar="DIR", default="runs/external", help="a new or empty folder (default: %(default)s)")
     add_on_bad(p)
     p.add_argument("--device", default="auto")
@@ -222,7 +240,8 @@ def run_evaluate(args):
     from leuknb.lib.files import check_free_folder
     check_free_folder(args.out)
     options = {name: getattr(args, name) for name in ("model", "positive", "map", "label_from", "group_from", "on_bad",
-                                                      "path_column", "label_column", "group_column", "device")}
+                                                      "path_column", "label_column", "group_column", "device",
+                                                      "scale", "tile", "overlap")}
     found = evaluate(args.run, args.data, progress=False, **options)
     print(as_options(str(found), args.parser, args.typed))
     print(f"\nReport: {found.save(args.out)}")
@@ -437,38 +456,7 @@ def parser() -> argparse.ArgumentParser:
         add(commands)
     return p
 
-# %% ../nbs/lib/cli.ipynb #b2837484
-def as_options(
-    message: str,
-    command: argparse.ArgumentParser,
-    typed=(),  # what the user typed
-) -> str:
-    "Write the arguments that a message names as options of a command."
-    typed = sorted({text for text in typed if re.search("[=`]", text)}, key=len, reverse=True)
-    for i, text in enumerate(typed):
-        message = message.replace(text, f"\0{i}\0")
-    for action in command._actions:
-        message = option_named(message, action.dest, action.option_strings or [action.metavar or action.dest])
-    message = re.sub(r" \(`\w+(=[^`]*)?`\)", "", message)
-    message = re.sub(r"`(\w+)`", r"\1", message).replace(", or None", ", or leave it out")
-    return re.sub("\0(\\d+)\0", lambda match: typed[int(match[1])], message)
-
-
-def option_named(
-    message: str,
-    name: str,  # of an argument
-    flags: list[str],  # of its option; of a positional one, how the usage calls it
-) -> str:
-    "Write one argument as an option, where a message has `name`, name=value, or name 'value'."
-    flag, start = flags[0], r"(?<![^\s(`'\"])"
-    off = next((f for f in flags if f.startswith("--no-")), None)
-    message = re.sub(rf"`?{start}{name}=False\b`?", off, message) if off else message
-    on = rf"`{name}`" if flag == off else rf"`{name}`|`?{start}{name}=True\b`?"
-    message = re.sub(on, flag, message)
-    message = re.sub(rf"`?{start}{name}=(['\"]?)([^\s'\"`;,:)/\\]*)\1(?![\w/\\])`?", rf"{flag} \2", message)
-    return re.sub(rf"{start}{name} (?=')", f"{flag} ", message) if flag.startswith("-") else message
-
-
+# %% ../nbs/lib/cli.ipynb #a3d88534
 def tell(args, text: str):
     "Print a line for the user beside the output, with options for arguments."
     print(f"leuknb: {as_options(text, args.parser, args.typed)}", file=sys.stderr)

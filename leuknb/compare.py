@@ -13,7 +13,7 @@ import pandas as pd
 
 from .lib.errors import InputError
 from .lib.tables import Intervals, short_names
-from .metrics import classes_of, confusion, held_out, measure, wilson
+from .metrics import classes_of, confusion, held_out, measure, unit_codes, unit_counts, wilson
 
 # %% ../nbs/52_compare.ipynb #cb1f9003
 def toy_predictions(repeats: int = 1) -> pd.DataFrame:
@@ -75,23 +75,6 @@ def mcnemar_bounds(errors_a: int, errors_b: int):  # smallest and largest possib
         ends.append(mcnemar(~only_a_wrong, only_a_wrong)[2])
     return tuple(ends)
 
-# %% ../nbs/52_compare.ipynb #39788056
-def unit_codes(images, groups=None) -> np.ndarray:  # (n,) integers from 0
-    "Number the independent units of n images: their groups (image -> group), or each image; `InputError` without one."
-    images = pd.Series(np.asarray(images))
-    units = images if groups is None else images.map(groups)
-    if units.isna().any():
-        raise InputError(f"no group is given for the image {images[units.isna()].iloc[0]}")
-    return pd.factorize(units)[0]
-
-
-def unit_counts(true, predicted, classes, units) -> np.ndarray:  # (units, k, k)
-    "A confusion matrix for each unit, from n labels, n predictions, k classes and n unit numbers."
-    k, index = len(classes), pd.Index(classes)
-    cell = index.get_indexer(true) * k + index.get_indexer(predicted)
-    flat = np.bincount(units * k * k + cell, minlength=(units.max() + 1) * k * k)
-    return flat.reshape(-1, k, k).astype(float)
-
 # %% ../nbs/52_compare.ipynb #4b8a0772
 def redraw(n: int, draws: int = 2000, seed: int = 0) -> np.ndarray:  # (draws, n) how often each unit was drawn
     "Bootstrap weights: n units drawn from n with replacement, many times."
@@ -101,6 +84,22 @@ def redraw(n: int, draws: int = 2000, seed: int = 0) -> np.ndarray:  # (draws, n
 def _weighted(weights, counts):
     "Total confusion matrix of each draw."
     return (weights @ counts.reshape(len(counts), -1)).reshape(-1, *counts.shape[1:])
+
+
+def bootstrap_ends(
+    drawn,  # (draws,) values
+    value: float,  # of the data
+    units: int,  # that were drawn
+    confidence: float = 0.95,
+):  # low, high
+    "Ends of an interval: percentiles; of fewer than 100 units, Student's t times the standard error."
+    from scipy.stats import t as student
+    if units >= 100:
+        return np.nanquantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
+    if units < 2:
+        return np.full(2, np.nan)
+    error = np.nanstd(drawn) * np.sqrt(units / (units - 1))
+    return value + np.array([-1, 1]) * student.ppf((1 + confidence) / 2, units - 1) * error
 
 
 def permutation_p(counts_a: np.ndarray, counts_b: np.ndarray, score, draws: int = 2000, seed: int = 0) -> float:
@@ -141,7 +140,7 @@ def compare_methods(
     drawn = {m: score(_weighted(weights, c)) for m, c in counts.items()}
     rows = []
     for a, b in combinations(counts, 2):
-        ends = np.nanquantile(drawn[a] - drawn[b], [(1 - confidence) / 2, (1 + confidence) / 2])
+        ends = bootstrap_ends(drawn[a] - drawn[b], value[a] - value[b], units.max() + 1, confidence)
         only_a, only_b, p = _pair_test(table, a, b, metric, of, units)
         p = permutation_p(counts[a], counts[b], score, draws, seed) if p is None else p
         rows.append((a, b, units.max() + 1, only_a, only_b, value[a], value[b], value[a] - value[b], *ends, p))

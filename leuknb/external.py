@@ -19,14 +19,17 @@ from .lib.errors import InputError
 from .lib.external_page import MODEL, page
 from .lib.files import atomic_folder, write_text
 from .lib.layouts import abridged
-from .lib.models import NOVEL, model_row, predict, training_rows
-from .lib.outside import HOME, home_set, named_sets, positive_classes, read_set, without_known
+from .lib.fields import check_tiles
+from .lib.models import NOVEL, model_row, predicted_images, training_rows
+from leuknb.lib.outside import (
+    HOME, home_set, known_patients, named_sets, positive_classes, read_set, without_known,
+)
 from .lib.runs import Run
 from .lib.sources import majority_of_others
 from .lib.tables import Intervals, percent
 from .lib.templates import DISCLAIMER
+from .lib.tiles import pool
 from .metrics import wilson
-from .ruler import scale_warning, set_diameter
 from .shortcuts import shortcut_features, shortcut_head
 
 # %% ../nbs/68_external.ipynb #d3bc3d90
@@ -84,20 +87,33 @@ def with_ends(**values) -> dict:  # name=(value, low, high)
     "Spread values with their intervals over three columns each."
     return {f"{name}{end}": v for name, three in values.items() for end, v in zip(("", "_low", "_high"), three)}
 
+# %% ../nbs/68_external.ipynb #f179c8be
+def pooled_groups(positive: np.ndarray, score: np.ndarray, groups: np.ndarray) -> tuple:  # positive, called, score
+    "Give one answer for each group: the mean log odds of its images; groups with images of both kinds are left out."
+    truth = pd.Series(positive).groupby(groups, sort=False)
+    pure = truth.nunique() == 1
+    pooled = pool(np.c_[1 - score, score], groups)[1][pure].to_numpy()
+    return truth.first()[pure].to_numpy(bool), pooled > 0.5, pooled
+
 
 def measures(
     images: pd.DataFrame,  # positive, group
     model: str,  # columns `MODEL score` and `MODEL positive`
-) -> list[dict]:  # by image, and by group where groups are known
+) -> list[dict]:  # by image; where groups are known, with intervals by group, and pooled over each group
     "Measure one model on one set."
-    positive, rows = images["positive"].to_numpy(bool), []
+    positive, groups = images["positive"].to_numpy(bool), images["group"].to_numpy()
     called, score = images[f"{model} positive"].to_numpy(bool), images[f"{model} score"].to_numpy(float)
-    for by in ["image"] + ["group"] * bool((images["group"] != "").all()):
-        groups = None if by == "image" else images["group"].to_numpy()
-        of = lambda side: share_by(called[side] == positive[side], None if groups is None else groups[side])
-        area = auroc_interval(positive, score, groups)
-        ends = with_ends(sensitivity=of(positive), specificity=of(~positive), auroc=area)
-        rows.append({"model": model, "by": by, "n": len(images) if groups is None else len(set(groups)), **ends})
+    cases = {"image": (positive, called, score, None)}
+    if (groups != "").all():
+        cases["group"] = positive, called, score, groups
+        if len(set(groups)) < len(groups):
+            cases["group, pooled"] = *pooled_groups(positive, score, groups), None
+    rows = []
+    for by, (true, call, value, names) in cases.items():
+        of = lambda side: share_by(call[side] == true[side], None if names is None else names[side])
+        area = auroc_interval(true, value, names)
+        ends = with_ends(sensitivity=of(true), specificity=of(~true), auroc=area)
+        rows.append({"model": model, "by": by, "n": len(true) if names is None else len(set(names)), **ends})
     return rows
 
 # %% ../nbs/68_external.ipynb #341e538b
@@ -159,11 +175,11 @@ def fit_baselines(run: Run, variant: str) -> dict:  # name -> fitted head; empty
     return {name: shortcut_head().fit(features[shortcut], labels, groups) for name, shortcut in BASELINES.items()}
 
 
-def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, **options) -> tuple:
-    "Predict one set by the model and the baselines: images, colour of the background (n, 3), what was left out."
-    table = predict(run, images["path"].tolist(), **options)
+def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, *options, **settings) -> tuple:
+    "Predict one set by the model and the baselines: images, colour of the background (n, 3), notes."
+    table, notes = predicted_images(run, images["path"].tolist(), *options, **settings)
     problems = table.pop("problem") if "problem" in table else [""] * len(table)
-    bad = [f"{path}: {why}" for path, why in zip(table.pop("image"), problems) if why]
+    notes += [f"left out: {path}: {why}" for path, why in zip(table.pop("image"), problems) if why]
     images = images.rename(columns={c: f"{c} (own)" for c in images if c in table})
     images = images.join(table[table["predicted"].notna()], how="inner").reset_index(drop=True)
     images[f"{MODEL} score"] = images[[f"p_{c}" for c in positive]].sum(axis=1)
@@ -174,7 +190,7 @@ def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, **
         x = features[BASELINES[name]]
         images[f"{name} score"] = head.predict_proba(x)[:, np.isin(head.classes_, positive)].sum(axis=1)
         images[f"{name} positive"] = np.isin(head.predict(x), positive)
-    return images, features["background colour"], bad
+    return images, features["background colour"], notes
 
 # %% ../nbs/68_external.ipynb #20be6115
 def right_of(images: pd.DataFrame) -> np.ndarray:  # (n,) bool
@@ -238,8 +254,8 @@ class Evaluation:
         return Path(out) / "external.html"
 
 # %% ../nbs/68_external.ipynb #475664de
-def cautions(name: str, images: pd.DataFrame, glass: np.ndarray) -> list[str]:
-    "Say what limits the numbers of one set."
+def cautions(images: pd.DataFrame, glass: np.ndarray, known: list) -> list[str]:
+    "Say what limits the numbers of one set; known: groups that are patients of the training images, too."
     lines, kinds = giveaways(images, glass), images["positive"].unique()
     if len(kinds) < 2:
         side, measure = ("positive", "sensitivity") if kinds[0] else ("negative", "specificity")
@@ -255,7 +271,10 @@ def cautions(name: str, images: pd.DataFrame, glass: np.ndarray) -> list[str]:
                      "their predicted class means little")
     if images["novelty"].isna().all():
         lines.append("this model keeps no training features: nothing can be flagged")
-    return [f"{name}: {line}" for line in lines]
+    if known:
+        lines.append(f"groups with the names of patients in the training images: {abridged(known)}; if they are the "
+                     "same people, this is no test on new patients")
+    return lines
 
 # %% ../nbs/68_external.ipynb #3bc60edb
 def evaluate(
@@ -270,9 +289,13 @@ def evaluate(
     label_column: str | None = None,
     group_column: str | None = None,
     on_bad: str = "error",  # "skip": go on without images that cannot be used, or that the model was trained on
+    scale: str | float | None = None,  # of the images, as in `predict`; with tile and overlap, pixels
+    tile: int | None = None,
+    overlap: int = 0,
     **settings,  # of `predict`: device, progress
 ) -> Evaluation:
     "Test a run on images from elsewhere, beside baselines that see no cell; `InputError` for labels that mean nothing."
+    check_tiles(scale, tile, overlap)
     run = run if isinstance(run, Run) else Run(run)
     variant, positive = model_row(run, model)["variant"], positive_classes(run.classes, positive)
     columns = dict(path=path_column, label=label_column, group=group_column)
@@ -284,23 +307,16 @@ def evaluate(
     lines, tables = [], {}
     sets = without_known(sets, run, variant, on_bad, lines)
     home, heads = home_set(run, variant, positive), fit_baselines(run, variant)
-    for name, images in [*([(HOME, home)] if len(home) else []), *sets.items()]:
-        tables[name], glass, bad = score_images(images, run, positive, heads, model=model, on_bad=on_bad, **settings)
-        lines += [f"{name}: left out: {problem}" for problem in bad]
-        lines += [] if name == HOME else cautions(name, tables[name], glass)
-    lines += scale_cautions(run, variant, sets)
+    whole, cut = dict(scale=None, tile=None, overlap=0), dict(scale=scale, tile=tile, overlap=overlap)
+    if len(home):
+        tables[HOME] = score_images(home, run, positive, heads, model, on_bad, whole, **settings)[0]
+    for name, images in sets.items():
+        tables[name], glass, notes = score_images(images, run, positive, heads, model, on_bad, cut, **settings)
+        known = known_patients(images, run, variant)
+        lines += [f"{name}: {note}" for note in notes + cautions(tables[name], glass, known)]
     return collected(run, model, positive, lines, tables, [MODEL, *heads])
 
 # %% ../nbs/68_external.ipynb #9c79ad73
-def scale_cautions(run: Run, variant: str, sets: dict) -> list[str]:
-    "Compare the red cells of each set with those of the training images."
-    paths = [path for path in training_rows(run, variant)["path"] if os.path.exists(path)]
-    training = set_diameter(paths, 12, False) if paths and variant == "original" else None
-    notes = [(name, scale_warning(set_diameter(images["path"], 12, False).pixels, training.pixels))
-             for name, images in sets.items()] if training else []
-    return [f"{name}: {note}" for name, note in notes if note]
-
-
 def collected(run: Run, model, positive: list, lines: list, tables: dict, models: list) -> Evaluation:
     "Measure every set by every model."
     row, long = model_row(run, model), lambda rows: Intervals([{"set": name, **one} for name, one in rows])

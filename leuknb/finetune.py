@@ -25,7 +25,7 @@ from leuknb.lib.batches import (
     Batches, autocast, check_memory, explain_memory_errors, padded_batches, seed_of, store_images, store_rows,
 )
 from .lib.cards import cache_tuned, model_card, plain_json, save_tuned
-from .lib.cut import StandardNetwork, StatsNetwork, first_trained, is_stack
+from .lib.cut import StandardNetwork, StatsNetwork, check_end, first_trained
 from .lib.devices import announce, resolve_device, resolve_precision
 from .lib.errors import InputError
 from .lib.extract import image_digests, image_paths
@@ -37,8 +37,11 @@ from leuknb.lib.training import (
     make_optimizer, read_or_restart, run_epochs,
 )
 from .lib.tuning import check_checkpoint, check_classes, check_images, class_weights
-from .lib.weights import WeightFile
-from .networks import check_training_size, load_network, random_network, skeleton, weights_file
+from .lib.names import safe_name
+from .lib.weights import WeightFile, weights_digest as digest_of
+from leuknb.networks import (
+    architecture, check_training_size, is_plain, load_network, random_network, skeleton, weights_file,
+)
 from .preprocess import Preprocessing, preprocessing
 from .splits import inner_split
 
@@ -131,7 +134,7 @@ class Plan:
 def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # torchvision, stats
     "Choose torchvision's classifier where a file has its layers, save the last; `InputError` if stats is impossible."
     network = skeleton(settings.name)
-    if settings.head == "stats" and not is_stack(network):
+    if settings.head == "stats" and not is_plain(settings.name):
         raise InputError("the stats head (`head='stats'`) needs a plain stack of convolutions (alexnet, vgg...), "
                          f"not {settings.name}; choose torchvision (`head='torchvision'`)")
     if settings.head != "auto":
@@ -139,7 +142,7 @@ def choose_head(settings: TuningSettings, file: WeightFile | None) -> str:  # to
     last = [name for name, _ in network.named_children()][-1]
     needed = [name for name in network.state_dict() if name.startswith(last)][:-2]
     trained = file is not None and all(name in file.shapes for name in needed)
-    return "torchvision" if trained or not is_stack(network) else "stats"
+    return "torchvision" if trained or not is_plain(settings.name) else "stats"
 
 # %% ../nbs/40_finetune.ipynb #4c81fd54
 def make_plan(settings: TuningSettings, classes, header: dict, head: str, weights_digest: str) -> Plan:
@@ -161,10 +164,16 @@ def plan_training(settings: TuningSettings, classes=()) -> Plan:
     path = weights_file(settings.name, settings.weights)
     file = WeightFile(path) if path else None
     header, head = file.metadata if file else {}, choose_head(settings, file)
-    plan = make_plan(settings, classes, header, head, digest(path or f"random {settings.seed}"))
-    first_trained(skeleton(settings.name), settings.unfreeze)
+    network = skeleton(settings.name, len(classes) or 2) if architecture(settings.name) else skeleton(settings.name)
+    start = f"{settings.weights} {settings.seed}"
+    if settings.weights == "own":
+        start += f" {digest_of(random_network(settings.name, settings.seed).state_dict())}"
+    plan = make_plan(settings, classes, header, head, digest(path or start))
+    cut = first_trained(network, settings.unfreeze)
     if head == "torchvision":
         check_training_size(settings.name, plan.preprocessing.size)
+    if cut and architecture(settings.name):
+        check_end(network, settings.name, plan.preprocessing.size)
     return plan
 
 # %% ../nbs/40_finetune.ipynb #ec611772
@@ -180,7 +189,7 @@ def two_parts(model: nn.Module, settings: TuningSettings, plan: Plan) -> nn.Modu
 
 def stored_inputs(settings: TuningSettings, plan: Plan, network: nn.Module, paths: list) -> torch.Tensor:
     "Store what training reads: uint8 images (n, 3, h, h), or what the frozen layers make of them, float32 (n, ...)."
-    if plan.cached and settings.unfreeze == "classifier" and is_stack(network.whole()):
+    if plan.cached and settings.unfreeze == "classifier" and is_plain(settings.name):
         pool = None if plan.head == "stats" else f"avg{network.model.avgpool.output_size[0]}"
         names = ("size", "crop", "preprocess", "precision", "device", "seed", "progress")
         same = {key: getattr(settings, key) for key in names}
@@ -234,7 +243,7 @@ def checkpoint_path(settings: TuningSettings, plan: Plan, images: TrainingImages
     left_out = ("checkpoint", "progress", "device", "callbacks")
     chosen = {key: value for key, value in settings.get_params(deep=False).items() if key not in left_out}
     resolved = plan.weights_digest, images.digest, list(plan.classes), plan.device, plan.precision
-    name = f"{settings.name}-{digest(plain_json(chosen), *resolved)}.pt"
+    name = f"{safe_name(settings.name)}-{digest(plain_json(chosen), *resolved)}.pt"
     return Path(settings.checkpoint) / name if settings.checkpoint is not None else None
 
 
@@ -459,6 +468,8 @@ def load_finetuned(
         card = file.metadata["finetuned"]
         model = from_card(card).set_params(device=device, progress=progress)
         model.plan_ = make_plan(model, card["classes"], file.metadata, card["head"], card["weights_digest"])
+    except InputError as error:  # such as a network that was registered elsewhere
+        raise InputError(f"{path}: {error}") from None
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: its card cannot be read ({type(error).__name__}: {error}); "
                          "it was written by another version of leuknb, or by something else") from None

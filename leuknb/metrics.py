@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from .lib.clusters import few_clusters, interval_of_counts
 from .lib.errors import InputError, check_choice
 from .lib.tables import Scores
 from .lib.templates import drawable
@@ -228,30 +229,44 @@ def accuracy_interval(
     units,  # (n,) the group of each
     confidence: float = 0.95,  # between 0 and 1
 ) -> tuple[float, float, float]:  # value, low, high
-    "Mean with Wilson's interval for the effective number of images."
-    from scipy.special import ndtri, stdtrit
-    right = np.asarray(right, dtype=float)
-    error, m = clustered_error(right, units)
-    n, p, tail = len(right), float(right.mean()), (1 + confidence) / 2
-    if m < n:
-        deff = max(1.0, n * error**2 / (p * (1 - p))) if 0 < p < 1 and m > 1 else n / m
-        student = stdtrit(max(m - 1, 1), tail) / ndtri(tail)
-        n = min(n, n / deff / student**2)
-    return p, *wilson(p * n, n, confidence)
+    "Mean with its clustered interval; Wilson's where each unit is one image."
+    right, codes = np.asarray(right, dtype=float), pd.factorize(np.asarray(units))[0]
+    total, p = np.bincount(codes).astype(float), float(right.mean())
+    if len(total) == len(right):
+        return p, *wilson(right.sum(), len(right), confidence)
+    low, high, *_ = interval_of_counts(np.bincount(codes, right)[None], total[None], confidence)
+    return p, float(low[0]), float(high[0])
 
 # %% ../nbs/50_metrics.ipynb #176b14a3
+def total_counts(counts):  # (k, k)
+    "The sum of the matrices of clusters, shape (clusters, k, k); a single matrix stays as it is."
+    return counts.sum(0) if counts.ndim == 3 else counts
+
+
+def share_interval(top, bottom, scale, confidence, clustered):
+    "Low and high of top / bottom: Wilson's, or the clustered one of counts of shape (clusters, ...)."
+    if not clustered:
+        return wilson(top * scale, bottom * scale, confidence)
+    return interval_of_counts(*(np.atleast_2d((part * scale).T) for part in (top, bottom)), confidence)[:2]
+
+
 def _class_intervals(counts, metric, scale, confidence):
     "Low and high of one metric for each class; `scale` turns rows into independent images."
-    top, bottom = fractions(counts)[metric]
-    if metric != "fscore":
-        return wilson(top * scale, bottom * scale, confidence)
-    low, high = wilson(top / 2 * scale, (bottom - top / 2) * scale, confidence)
-    return 2 * low / (1 + low), 2 * high / (1 + high)
+    top, bottom = shares(counts)[metric]
+    low, high = share_interval(top, bottom, scale, confidence, counts.ndim == 3)
+    return (2 * low / (1 + low), 2 * high / (1 + high)) if metric == "fscore" else (low, high)
 
 
+def shares(counts):  # metric -> top (..., k), bottom (..., k)
+    "The fractions, each a share of rows; instead of the F-score J, from which it follows."
+    parts = fractions(counts)
+    top, bottom = parts["fscore"]
+    return parts | {"fscore": (top / 2, bottom - top / 2)}
+
+# %% ../nbs/50_metrics.ipynb #33e2c83e
 def _macro_interval(counts, metric, scale, confidence, zero_division):
     "Low and high of the mean over classes, from the classes' intervals (Zou & Donner 2008)."
-    values = _averaged(counts, metric, zero_division)
+    values = _averaged(total_counts(counts), metric, zero_division)
     used = ~np.isnan(values)
     if metric == "accuracy":
         low, high = _overall_interval(counts, "accuracy", scale, confidence)
@@ -270,8 +285,9 @@ def _overall_interval(counts, metric, scale, confidence):
     "Low and high of a summary metric, from accuracy's interval with the margins as they are."
     if metric == "balanced_accuracy":
         return _macro_interval(counts, metric, scale, confidence, None)
-    n, right, chance, spread = _agreement(counts)
-    ends = np.array(wilson(right * scale, n * scale, confidence))
+    n, right, *_ = _agreement(counts)
+    ends = np.ravel(share_interval(right, n, scale, confidence, counts.ndim == 3))
+    n, _, chance, spread = _agreement(total_counts(counts))
     bottom = {"accuracy": None, "kappa": n**2 - chance, "mcc": spread}[metric]
     if bottom is not None:
         ends = np.clip(divide(n**2 * ends - chance, np.full(2, bottom)), -1, 1)
@@ -285,32 +301,67 @@ def metrics_table(
     n: int | None = None,  # independent images behind the counts; default: their sum
     zero_division: float | None = None,  # value of an undefined fraction; None: NaN of a class, 0 within a mean
     where: str = "",  # the model, as a warning names it
-) -> pd.DataFrame:  # class, metric, value, low, high; class is a name, "macro" or "overall"
+    clusters=None,  # (m, k, k) the same counts by cluster, such as patients; None: images are independent
+) -> pd.DataFrame:  # class, metric, value, low, high (clusters, note); class is a name, "macro" or "overall"
     "Every metric of a confusion matrix with its interval, in long form."
     counts, classes = check_confusion(confusion, classes)
     if zero_division is None:
         warn_undefined(counts, [*fractions(counts), *SUMMARY], classes, where)
     scale = 1 if n is None else n / counts.sum()
-    options = counts, scale, confidence, zero_division
+    options = counts if clusters is None else np.asarray(clusters, float), scale, confidence, zero_division
     rows = _class_rows(classes, *options) + _mean_rows(*options)
     table = Scores(rows, columns=["class", "metric", "value", "low", "high"])
+    if clusters is not None:
+        table = table.assign(**resting_on(options[0], len(table)))
     table.attrs["confidence"] = confidence
     return table
 
 # %% ../nbs/50_metrics.ipynb #fe7da167
 def _class_rows(classes, counts, scale, confidence, zero_division):
     "Rows of `metrics_table` for each class."
-    parts = fractions(counts).items()
+    parts = fractions(total_counts(counts)).items()
     ends = {m: (divide(*f, zero_division), *_class_intervals(counts, m, scale, confidence)) for m, f in parts}
     return [(c, m, *(float(end[i]) for end in three)) for i, c in enumerate(classes) for m, three in ends.items()]
 
 
 def _mean_rows(counts, scale, confidence, zero_division):
     "Rows of `metrics_table` for the mean over classes and for the matrix as a whole."
-    macro = [("macro", m, _macro_interval(counts, m, scale, confidence, zero_division)) for m in fractions(counts)]
+    whole = total_counts(counts)
+    macro = [("macro", m, _macro_interval(counts, m, scale, confidence, zero_division)) for m in fractions(whole)]
     overall = [("overall", m, _overall_interval(counts, m, scale, confidence)) for m in SUMMARY]
-    return [(of, m, float(_measured(counts, m, of, None, zero_division)), *map(float, ends))
+    return [(of, m, float(_measured(whole, m, of, None, zero_division)), *map(float, ends))
             for of, m, ends in macro + overall]
+
+
+def resting_on(counts, rows: int) -> dict:  # counts: (clusters, k, k); clusters and note of each row of the table
+    "Count the clusters behind each metric of each class, then all of them for the means; say where they are few."
+    pairs = [np.stack(pair) for pair in shares(counts).values()]
+    parts = [pair[..., i] for i in range(counts.shape[-1]) for pair in pairs]
+    n, right, *_ = _agreement(counts)
+    parts += [np.stack([right, n])] * (rows - len(parts))
+    *_, carrying = interval_of_counts(*np.stack(parts, axis=1))
+    held, notes = [int((bottom > 0).sum()) for _, bottom in parts], []
+    for (top, bottom), clusters, effective in zip(parts, held, carrying):
+        rare = bottom - top if 2 * top.sum() >= bottom.sum() else top
+        notes.append(few_clusters(clusters, effective, int((rare > 0).sum())) if clusters else "")
+    return {"clusters": held, "note": notes}
+
+# %% ../nbs/50_metrics.ipynb #5a8e4e60
+def unit_codes(images, groups=None) -> np.ndarray:  # (n,) integers from 0
+    "Number the independent units of n images: their groups (image -> group), or each image; `InputError` without one."
+    images = pd.Series(np.asarray(images))
+    units = images if groups is None else images.map(groups)
+    if units.isna().any():
+        raise InputError(f"no group is given for the image {images[units.isna()].iloc[0]}")
+    return pd.factorize(units)[0]
+
+
+def unit_counts(true, predicted, classes, units) -> np.ndarray:  # (units, k, k)
+    "A confusion matrix for each unit, from n labels, n predictions, k classes and n unit numbers."
+    k, index = len(classes), pd.Index(classes)
+    cell = index.get_indexer(true) * k + index.get_indexer(predicted)
+    flat = np.bincount(units * k * k + cell, minlength=(units.max() + 1) * k * k)
+    return flat.reshape(-1, k, k).astype(float)
 
 # %% ../nbs/50_metrics.ipynb #503b83e1
 def plot_confusion(
@@ -446,13 +497,18 @@ def score_predictions(
     predictions: pd.DataFrame,  # columns image, backbone, head, variant, true, predicted (split, fold, p_<class>)
     confidence: float = 0.95,  # of the intervals
     zero_division: float | None = None,  # value of an undefined fraction; None: NaN of a class, 0 within a mean
-) -> pd.DataFrame:  # backbone, head, variant, class, metric, value, low, high
-    "Metrics of every model with intervals: folds pooled, n = distinct images."
+    groups=None,  # mapping image -> group, such as a run's `clusters`; None: images are independent
+) -> pd.DataFrame:  # backbone, head, variant, class, metric, value, low, high; with groups also clusters, note
+    "Metrics of every model with intervals: folds pooled, n = distinct images, or their groups."
     rows, classes = held_out(predictions), classes_of(predictions)
     tables = []
     for model, part in rows.groupby(["backbone", "head", "variant"], sort=False):
-        matrix = confusion(part["true"], part["predicted"], classes)
-        table = metrics_table(matrix, classes, confidence, part["image"].nunique(), zero_division, "/".join(model))
+        matrix, n = confusion(part["true"], part["predicted"], classes), part["image"].nunique()
+        units = unit_codes(part["image"], groups)
+        single = units.max() + 1 == n
+        clusters = None if single else unit_counts(part["true"], part["predicted"], classes, units)
+        table = metrics_table(matrix, classes, confidence, n, zero_division, "/".join(model), clusters)
+        table = table.assign(clusters=n, note="") if single and groups is not None else table
         for place, (name, value) in enumerate(zip(["backbone", "head", "variant"], model)):
             table.insert(place, name, value)
         tables.append(table)

@@ -6,6 +6,8 @@
 __all__ = ['Predictions', 'facets', 'select', 'arrange']
 
 # %% ../nbs/82_misread.ipynb #2014c474
+import zlib
+
 import numpy as np
 import pandas as pd
 
@@ -33,6 +35,18 @@ def placed(values, at, shape: tuple, empty=-1) -> np.ndarray:
     return array
 
 # %% ../nbs/82_misread.ipynb #07055ca6
+def label_quality(
+    p: np.ndarray,  # (n, m, k) out-of-fold probabilities, NaN where a model did not predict the image
+    true: np.ndarray,  # (n,) class numbers of the labels
+) -> tuple[np.ndarray, np.ndarray]:  # (n,) self-confidence, 0 to 1; (n,) margin, -1 to 1
+    "Score each label by the mean of the models; low where it is likely wrong."
+    known = ~np.isnan(p)
+    mean = np.where(known, p, 0).sum(1) / np.maximum(known.sum(1), 1)
+    rows, others = np.arange(len(true)), mean.copy()
+    others[rows, true] = -np.inf
+    return mean[rows, true], mean[rows, true] - others.max(1)
+
+# %% ../nbs/82_misread.ipynb #291c705f
 class Predictions:
     "Held-out predictions as arrays of n images x m models x k classes."
 
@@ -64,6 +78,7 @@ class Predictions:
         p = np.take_along_axis(self.p, np.maximum(self.predicted, 0)[..., None], axis=2)[..., 0]
         self.confidence = np.nan_to_num(np.where(self.seen, p, 0))  # (n, m), probability of the predicted class
         self.wrongness = np.where(self.wrong, self.confidence, -self.confidence)  # 1 to -1: wrong, right, confidently
+        self.self_confidence, self.margin = label_quality(self.p, self.true)  # (n,), low where the label is doubtful
 
 # %% ../nbs/82_misread.ipynb #47275435
 OPTION_TEXT = {"any": "any", "wrong": "any wrong class", "right": "the right class", "relabelled": "label corrected",
@@ -148,11 +163,19 @@ ORDERS = {
     "most confidently wrong": lambda pred, i, j: -pred.wrongness[i, j],
     "confidence": lambda pred, i, j: -pred.confidence[i, j],
     "probability of the true class": lambda pred, i, j: -np.nan_to_num(pred.p[i, j, pred.true[i]]),
+    "likely label error, by margin": lambda pred, i, j: pred.margin[i],
+    "likely label error, by self-confidence": lambda pred, i, j: pred.self_confidence[i],
     "models wrong": lambda pred, i, j: -pred.wrong.sum(1)[i],
     "name": lambda pred, i, j: np.argsort(np.argsort(pred.images))[i],
     "true class": lambda pred, i, j: pred.true[i],
     "predicted class": lambda pred, i, j: pred.predicted[i, j],
+    "shuffled": lambda pred, i, j: shuffled(pred.images)[i],
 }
+
+
+def shuffled(images) -> np.ndarray:  # (n,) ranks
+    "Rank images in an order that has nothing to do with their names, and is the same every time."
+    return np.argsort(np.argsort([zlib.crc32(str(image).encode()) for image in images], kind="stable"))
 
 # %% ../nbs/82_misread.ipynb #54364d81
 def arrange(

@@ -14,7 +14,6 @@ import warnings
 from collections import Counter, OrderedDict
 from contextlib import suppress
 from functools import lru_cache
-from http.client import HTTPException
 from pathlib import Path
 
 import pandas as pd
@@ -23,8 +22,10 @@ from torch import nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from .lib.architectures import Architecture, Tapped, checked_outputs, last_linear, offered, registered
 from .lib.errors import InputError
-from .lib.weights import ASSETS, WeightFile
+from .lib.timm_networks import timm_network
+from .lib.weights import ASSETS, WeightFile, downloaded
 
 # %% ../nbs/20_networks.ipynb #81ba5935
 def is_plain(name: str) -> bool:
@@ -32,36 +33,62 @@ def is_plain(name: str) -> bool:
     return name == "alexnet" or name.startswith("vgg")
 
 
-def check_network(name: str):
-    "`InputError` unless torchvision has a classifier of this name."
+def architecture(name: str) -> Architecture | None:
+    "Find a network that is not torchvision's; None for one that is, `InputError` for a name that nobody knows."
     available = models.list_models(module=models)
-    if name not in available:
+    if name in available:
+        return None
+    if (found := timm_network(name) or registered(name)) is None:
+        more = f", {', '.join(offered())}" if offered() else ""
         raise InputError(f"backbone {name!r} is not a classifier of torchvision; for example alexnet, vgg19, resnet18 "
-                         f"({len(available)} in all: torchvision.models.list_models())")
+                         f"({len(available)} in all: torchvision.models.list_models()); "
+                         f"others are timm:NAME, dinobloom-s{more}")
+    return found
 
 
-def build_network(name: str, num_classes: int = 1000) -> nn.Module:  # in eval mode
+def build_network(name: str, num_classes: int | None = None) -> nn.Module:  # in eval mode
     "Build an architecture: AlexNet and the VGGs without values (on the meta device), others with random ones."
-    check_network(name)
+    if other := architecture(name):
+        return other.build(num_classes).eval()
     several = name in ("googlenet", "inception_v3")
     extra = {"transform_input": True} if several else {}  # as torchvision sets it with their weights
     with warnings.catch_warnings(), torch.device("meta" if is_plain(name) else "cpu"):
         warnings.simplefilter("ignore")
-        net = models.get_model(name, weights=None, num_classes=num_classes, **extra)
+        net = models.get_model(name, weights=None, num_classes=1000 if num_classes is None else num_classes, **extra)
     for end in ("aux_logits", "aux1", "aux2", "AuxLogits") if several else ():
         setattr(net, end, None)  # further outputs, which only serve to train on ImageNet from scratch
     return net.eval()
 
+# %% ../nbs/20_networks.ipynb #8cce99c2
+def skeleton(name: str, num_classes: int | None = None) -> nn.Module:
+    "A network's structure and shapes, without values; a registered network, which may need values, has some."
+    return _skeleton(name, num_classes, architecture(name))
+
 
 @lru_cache(maxsize=32)
-def skeleton(name: str, num_classes: int = 1000) -> nn.Module:
-    "A network's structure and shapes, without values."
-    with torch.random.fork_rng():
-        return build_network(name, num_classes).to("meta")
+def _skeleton(name, num_classes, other):
+    with torch.random.fork_rng(), torch.device("meta" if other and other.on_meta else "cpu"):
+        net = build_network(name, num_classes)
+    return net if other and not other.on_meta else net.to("meta")
 
 
-def extractor(net: nn.Module, nodes: tuple) -> nn.Module:
-    "Cut a network off after some nodes of its graph; its output is then a dict of their activations."
+def blank(net: nn.Module, n: int, size: int) -> torch.Tensor:
+    "Empty images, where a network's weights are."
+    return torch.zeros(n, 3, size, size, device=next((v.device for v in net.parameters()), "cpu"))
+
+
+def is_traced(name: str) -> bool:
+    "Whether the steps of a network have names: torchvision's, without its transformers."
+    return architecture(name) is None and not name.startswith(("vit_", "swin", "maxvit"))
+
+
+def extractor(name: str, net: nn.Module, nodes: tuple) -> nn.Module:
+    "Cut a network off after some nodes; its output is then a dict of their activations."
+    if not is_traced(name):
+        other = architecture(name)
+        if other is None:  # what lies behind the last layer is not needed
+            net.set_submodule(last_linear(net), nn.Identity())
+        return (other.taps(net, nodes) if other else Tapped(net, nodes)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         return create_feature_extractor(net, list(nodes)).eval()
@@ -82,10 +109,11 @@ def network_stages(name: str) -> dict:  # layer name -> path of its module, befo
 
 # %% ../nbs/20_networks.ipynb #7316ba6f
 def layer_table(
-    name: str = "alexnet",  # any classifier of torchvision
-    size: int = 224,  # side of the input, pixels
+    name: str = "alexnet",  # any network
+    size: int | None = None,  # side of the input, pixels; None: 224, or that of the weights of a network from elsewhere
 ) -> pd.DataFrame:  # a row for each convolution, pooling and fully connected layer
     "List what each layer outputs (channels x height x width) and how many parameters it has."
+    size = size or getattr(architecture(name), "preset", {}).get("size", 224)
     kinds = {nn.Conv2d: "convolution", nn.MaxPool2d: "max pooling", nn.AdaptiveAvgPool2d: "average pooling",
              nn.Linear: "fully connected"}
     names = {path: layer for layer, path in network_stages(name).items()} if is_plain(name) else {}
@@ -97,17 +125,27 @@ def layer_table(
                      "window": by(getattr(module, "kernel_size", None)), "step": by(getattr(module, "stride", None)),
                      "output": by(tuple(output.shape[1:])), "parameters": sum(v.numel() for v in module.parameters())})
     hooks = [module.register_forward_hook(note) for module in places]
-    skeleton(name)(torch.empty(1, 3, size, size, device="meta"))
+    with torch.inference_mode():
+        skeleton(name)(blank(skeleton(name), 1, size))
     for hook in hooks:
         hook.remove()
     return pd.DataFrame(rows).set_index("layer")
 
 # %% ../nbs/20_networks.ipynb #ae82289a
-@lru_cache(maxsize=32)
 def layer_names(
-    name: str = "alexnet",  # any classifier of torchvision
+    name: str = "alexnet",  # any network
 ) -> dict:  # layer name -> node of the network's graph
     "List the layers whose activations can be taken."
+    if is_traced(name):
+        return _traced_layers(name)
+    net, other = skeleton(name), architecture(name)
+    if other:
+        return other.nodes(net)
+    return {"penultimate": f"before {last_linear(net)}"} | {path: path for path, _ in net.named_modules() if path}
+
+
+@lru_cache(maxsize=32)
+def _traced_layers(name):
     modules, names = dict(skeleton(name).named_modules()), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -121,6 +159,12 @@ def layer_names(
     return names | {node: node for node in nodes}
 
 # %% ../nbs/20_networks.ipynb #f4bb3360
+def stat_layers(name: str) -> list[str]:  # empty: the network has no stages that are known
+    "List the layers that `stats` stands for: the convolutions of AlexNet and the VGGs, the stages of timm's networks."
+    return [layer for layer in (network_stages if is_plain(name) else layer_names)(name)
+            if layer.startswith("conv" if is_plain(name) else "stage") and (is_plain(name) or not is_traced(name))]
+
+
 def resolve_layers(
     name: str,  # backbone
     layer: str | list,  # such as "fc7", "conv3+conv5", ["pool5", "fc7"], "stats"
@@ -130,15 +174,15 @@ def resolve_layers(
     requested = (layer.split("+") if isinstance(layer, str) else list(layer)) or [""]
     if pool not in (None, "flat", "stats") and not re.fullmatch("avg0*[1-9][0-9]*", str(pool)):
         raise InputError(f"pool {pool!r}: choose flat, stats, or avg1, avg2, ... for a grid of averages")
-    if "stats" in requested and is_plain(name):
+    if "stats" in requested and stat_layers(name):
         if pool not in (None, "stats"):
             raise InputError(f"pool {pool!r} does not go with the layer stats, which has its own pooling; "
                              "name a layer, such as pool5")
-        stages, pool = [stage for stage in network_stages(name) if stage.startswith("conv")], "stats"
+        stages, pool = stat_layers(name), "stats"
         requested = [part for one in requested for part in (stages if one == "stats" else [one])]
     available = layer_names(name)
     if wrong := [one for one in requested if one not in available]:
-        named = [layer for layer, node in available.items() if layer != node] + ["stats"] * is_plain(name)
+        named = [layer for layer, node in available.items() if layer != node] + ["stats"] * bool(stat_layers(name))
         raise InputError(f"{name} has no layer {wrong[0]!r}; choose from {', '.join(named)}, several joined with +")
     return tuple(dict.fromkeys(requested)), pool or "flat"
 
@@ -190,7 +234,7 @@ def count_features(shape: tuple, pool: str) -> int:
 def random_network(
     name: str,  # any classifier of torchvision
     seed: int = 0,
-    num_classes: int = 1000,
+    num_classes: int | None = None,  # None: as the network is published
     nodes: tuple | None = None,  # graph nodes; only what computes them is built then
     bare: bool = False,  # without the fully connected layers, which are most of a plain network's weights
 ) -> nn.Module:
@@ -200,7 +244,7 @@ def random_network(
         net = build_network(name, num_classes)
         if bare:
             net.classifier = nn.Identity()
-        net = net if nodes is None else extractor(net, nodes)
+        net = net if nodes is None else extractor(name, net, nodes)
         if is_plain(name):
             net.to_empty(device="cpu")
             for module in net.modules():
@@ -222,11 +266,13 @@ def _initialise(module, like_vgg):
 # %% ../nbs/20_networks.ipynb #537c72bc
 def weights_file(name: str, weights: str | Path) -> Path | None:  # None for random
     "Return the file with these weights; ImageNet's are downloaded first if need be."
-    check_network(name)
-    if weights == "random":
+    other = architecture(name)
+    if weights == "random" and (other is None or other.on_meta) or other and weights == "own" and not other.on_meta:
         return None
+    if other and weights in ("imagenet", "published", "random"):
+        return other.published(weights)
     if weights == "imagenet":
-        return _imagenet_file(name)
+        return downloaded(imagenet_weights(name).url, f"ImageNet weights for {name}")
     path = ASSETS / "weights" / f"{name}.safetensors" if weights == "synth" else weights
     if weights == "synth" and not path.exists():
         bundled = sorted(p.stem for p in path.parent.glob("*.safetensors"))
@@ -243,23 +289,30 @@ def imagenet_weights(name: str):
     entries = {entry.name: entry for entry in models.get_model_weights(name)}
     return next(entries[key] for key in ("IMAGENET1K_V1", "IMAGENET1K_SWAG_LINEAR_V1", *entries) if key in entries)
 
-# %% ../nbs/20_networks.ipynb #ca88d47f
-def _imagenet_file(name):
-    "torchvision's file in torch's cache (`TORCH_HOME`), downloaded if it is not there."
-    url = imagenet_weights(name).url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if path.is_file():
-        return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1])
-    except (OSError, RuntimeError, HTTPException) as error:
-        raise InputError(f"ImageNet weights for {name} could not be downloaded ({error}).\n"
-                         f"Either download {url} on another machine and put it at {path},\n"
-                         "or choose other `weights`: random, synth, or the path of a file") from None
-    return path
+
+def preset(name: str) -> dict:  # fields of `Preprocessing`
+    "Return the preprocessing that a network's published weights were trained with."
+    if other := architecture(name):
+        return other.preset
+    weights = imagenet_weights(name).transforms()
+    return dict(resize=int(weights.resize_size[0]), size=int(weights.crop_size[0]), mean=tuple(weights.mean),
+                std=tuple(weights.std), interpolation=weights.interpolation.value)
 
 # %% ../nbs/20_networks.ipynb #ade56c5d
+def open_weights(name: str, path: str | Path) -> WeightFile:
+    "Open a weight file, with the names of tensors that the network has."
+    file, other = WeightFile(path), architecture(name)
+    return other.translated(file) if other else file
+
+
+def network_for(name: str, file: WeightFile, nodes: tuple) -> nn.Module:
+    "Build a network that is cut off after some nodes, with the weights in a file."
+    other = architecture(name)
+    net = extractor(name, build_network(name, other and other.classes_in(file, skeleton(name))), nodes)
+    load_into(getattr(net, "net", net), file, name)
+    return net
+
+# %% ../nbs/20_networks.ipynb #5b2bf784
 def load_into(net: nn.Module, file: WeightFile, name: str, skip: tuple = ()):  # skip: what may stay as it is
     "Give a network the weights in a file; `InputError` names what does not fit."
     expected = {key: tuple(value.shape) for key, value in net.state_dict().items() if key not in skip}
@@ -292,7 +345,7 @@ def _missing_message(name, file, missing):
 def load_network(
     name: str = "alexnet",  # any classifier of torchvision
     weights: str | Path = "imagenet",  # imagenet, synth, random, or a path
-    num_classes: int = 1000,
+    num_classes: int | None = None,  # None: as the network is published
     seed: int = 0,  # of what the weights do not have
     bare: bool = False,  # as in `random_network`
 ) -> nn.Module:  # float32, on the CPU, in eval mode; .fresh names the parameters drawn from the seed
@@ -300,7 +353,7 @@ def load_network(
     net, path = random_network(name, seed, num_classes, bare=bare), weights_file(name, weights)
     net.fresh = tuple(net.state_dict())
     if path is not None:
-        file = WeightFile(path)
+        file = open_weights(name, path)
         net.fresh = () if bare else _not_in_file(net, file)
         load_into(net, file, name, skip=net.fresh)
     return net
@@ -316,14 +369,20 @@ def _not_in_file(net, file):
                  or (key.rsplit(".", 1)[0] == last and file.shapes.get(key) != shapes[key]))
 
 # %% ../nbs/20_networks.ipynb #91859aad
-@lru_cache(maxsize=64)
 def output_shapes(name: str, nodes: tuple, size: int) -> tuple:
     "Shape of each graph node's activations for one image; `InputError` if it has none, or the size does not fit."
-    net = extractor(skeleton(name), nodes)
+    return _output_shapes(name, nodes, size, architecture(name))
+
+
+@lru_cache(maxsize=64)
+def _output_shapes(name, nodes, size, other):
+    net = extractor(name, copy.deepcopy(skeleton(name)), nodes)  # hooks stay with the copy
+    outputs = checked_outputs(name, net, size) if other and not other.on_meta else None
     try:
-        with torch.inference_mode(), torch.device("meta"):
-            return tuple(tuple(net(torch.empty(1, 3, size, size))[node].shape[1:]) for node in nodes)
-    except (AttributeError, TypeError):
+        with torch.inference_mode():
+            outputs = outputs or net(blank(net, 1, size))
+            return tuple(tuple(outputs[node].shape[1:]) for node in nodes)
+    except (AttributeError, TypeError, KeyError):
         raise InputError(f"{name}: {' or '.join(nodes)} gives no activations; choose another layer") from None
     except TOO_SMALL:
         raise InputError(f"{name} cannot take images of {size} x {size} pixels; {_other_sizes(net)}") from None
@@ -336,7 +395,7 @@ def check_training_size(name: str, size: int):
     "`InputError` unless the whole network can be trained on images of this size."
     net = copy.deepcopy(skeleton(name)).train()
     try:
-        net(torch.empty(2, 3, size, size, device="meta"))
+        net(blank(net, 2, size))
     except TOO_SMALL:
         raise InputError(f"{name} cannot be trained on images of {size} x {size} pixels; {_other_sizes(net)}") from None
 
@@ -344,9 +403,9 @@ def check_training_size(name: str, size: int):
 def _other_sizes(net):
     "What to say of the sizes that a network takes."
     possible = []
-    for size in (32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 299):
+    for size in (32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 299, 384):
         with suppress(*TOO_SMALL):
-            net(torch.empty(2, 3, size, size, device="meta"))
+            net(blank(net, 2, size))
             possible.append(size)
     return f"choose a size such as {', '.join(map(str, possible))}" if possible else "choose another size"
 

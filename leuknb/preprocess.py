@@ -7,7 +7,7 @@ __all__ = ['register_step', 'white_normalise', 'Preprocessing', 'preprocessing']
 
 # %% ../nbs/21_preprocess.ipynb #485e095d
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import nn
 
 from .lib.errors import InputError, check_choice, check_number
 from .lib.glass import background, glass_problem
-from .networks import imagenet_weights
+from .networks import preset
 
 # %% ../nbs/21_preprocess.ipynb #91e07a4e
 STEPS = {}  # name -> function from an (H, W, 3) uint8 array to another
@@ -175,14 +175,13 @@ def preprocessing(
     metadata: dict | None = None,  # header of a weight file: mean, std, size, crop, preprocess
 ) -> Preprocessing:
     "Return the preprocessing that belongs to a network's weights."
-    preset, header = imagenet_weights(name).transforms(), metadata or {}
-    trained = int(preset.crop_size[0])
-    size = int(header.get("size", trained)) if size is None else check_number("size", size, 32, 2048, whole=True)
-    crop = header.get("crop", True) if crop is None else crop
+    base, header = Preprocessing(**preset(name)), metadata or {}
+    size = int(header.get("size", base.size)) if size is None else check_number("size", size, 32, 2048, whole=True)
+    crop = header.get("crop", base.crop) if crop is None else crop
     preprocess = header.get("preprocess") if preprocess is None else preprocess
     steps = tuple(preprocess.split("+") if isinstance(preprocess, str) else preprocess or ())
     for step in steps:
         check_choice("preprocess", step, STEPS, "several joined with +")
-    colour = {key: tuple(header.get(key, getattr(preset, key))) for key in ("mean", "std")}
-    return Preprocessing(round(size * preset.resize_size[0] / trained), size, bool(crop), **colour,
-                         interpolation=preset.interpolation.value, steps=steps)
+    colour = {key: tuple(header.get(key, getattr(base, key))) for key in ("mean", "std")}
+    resize = round(size * base.resize / base.size)
+    return replace(base, resize=resize, size=size, crop=bool(crop), **colour, steps=steps)

@@ -18,10 +18,12 @@ import pandas as pd
 
 from .audit import audit_run
 from .data import catalogue, save_catalogue
+from .lib.clusters import clusters_of
 from leuknb.lib.config import (
     Config, bundled_weights, check_config, make_backbone, make_finetuned, make_head, reading,
 )
-from .lib.errors import InputError
+from .lib.errors import InputError, check_number
+from .lib.fields import red_cell_facts
 from .lib.files import check_present, check_writable, digest
 from .lib.glass import check_glass
 from .lib.models import predict, predicted_table, store_model
@@ -29,11 +31,13 @@ from .lib.progress import tqdm
 from leuknb.lib.runs import (
     Run, data_facts, machine, read_json, read_table, start_run, versions, weight_facts, write_table,
 )
+from .lib.readout import check_reading
 from .lib.tables import OVER_PATHS
 from .lib.templates import DISCLAIMER
 from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report
+from .scenes import feasible_blocks, guarded
 from leuknb.splits import (
     default_scheme, each_fold, inner_blocks, inner_groups, inner_split, load_split, save_split, shared_patients, split,
     subsample, train_test_rows,
@@ -179,16 +183,17 @@ def compare_with_paper(
     predictions: pd.DataFrame,
     classes: list[str],
     synthetic: bool = False,
-) -> pd.DataFrame:  # backbone, head, variant, n, accuracy, low, high, published, difference
+) -> pd.DataFrame:  # backbone, head, variant, n, accuracy, low, high, published, difference, clusters, note
     "Put the overall accuracy of each cell, with its interval, beside the paper's; fractions."
     cells = ["backbone", "head", "variant"]
     overall = metrics[(metrics["class"] == "overall") & (metrics["metric"] == "accuracy")].set_index(cells)
     n = predictions.groupby(cells, sort=False)["image"].nunique()
-    rows = overall[["value", "low", "high"]].rename(columns={"value": "accuracy"}).join(n.rename("n")).reset_index()
+    rows = overall[["value", "low", "high", "clusters", "note"]].rename(columns={"value": "accuracy"})
+    rows = rows.join(n.rename("n")).reset_index()
     same = list(classes) == ["Benign", "Early", "Pre", "Pro"]
     rows["published"] = [published_accuracy(*c) if same else np.nan for c in rows[cells].itertuples(index=False)]
     rows["difference"] = np.nan if synthetic else rows["accuracy"] - rows["published"]
-    return rows[[*cells, "n", "accuracy", "low", "high", "published", "difference"]]
+    return rows[[*cells, "n", "accuracy", "low", "high", "published", "difference", "clusters", "note"]]
 
 
 def published_accuracy(
@@ -211,7 +216,7 @@ def write_tables(
     "Join the parts into `predictions.csv`, and count `metrics.csv` and `comparison.csv` from it."
     cells = product(config.backbones, config.variants, config.heads)
     predictions = pd.concat([read_table(run.part(b, h, v)) for b, v, h in cells], ignore_index=True)
-    metrics = score_predictions(predictions)
+    metrics = score_predictions(predictions, groups=clusters_of(run.catalogue, run.split, config.split))
     write_table(predictions, run.path / "predictions.csv", digits=6)
     write_table(metrics, run.path / "metrics.csv")
     write_table(compare_with_paper(metrics, predictions, run.classes, run.synthetic), run.path / "comparison.csv")
@@ -235,6 +240,7 @@ def prepare(
     data: str | Path,
     on_bad: str,
     config: Config,
+    progress: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame, Config]:  # catalogue, split, completed settings
     "Read and split the images; everything is checked before any work starts."
     cat = catalogue(data, on_bad=on_bad, variants=config.variants, **reading(config))
@@ -243,13 +249,17 @@ def prepare(
     check_config(config, present)
     if reserved := {"macro", "overall"} & set(cat["label"].cat.categories):
         raise InputError(f"{data}: a class is named {reserved.pop()}, which is a row of the tables; rename it")
+    cat, facts = guarded(cat, config.scenes, config.locked, config.embargo, progress)
     cat = subsample(cat, config.seed) if config.quick else cat
+    cat.attrs.update(facts)
     config = replace(config, split=config.split or default_scheme(cat))
     if Path(config.split).suffix.lower() == ".csv":
         table = load_split(config.split, cat)
         table["fold"] = table["fold"].rank(method="dense").astype(int) - 1
     else:
         table = split(cat, config.split, config.seed, config.repeats, config.folds, config.embargo, config.valid)
+    if config.split == "blocks":
+        table = feasible_blocks(cat, table, config.folds, config.embargo, config.embargo_by, progress)
     check_rows(config, cat, table)
     if "robust" in config.heads or "white" in (config.preprocess or "").split("+"):
         check_glass(cat["path"][cat["variant"].isin(config.variants)])
@@ -281,12 +291,12 @@ def check_rows(
 def shared_facts(
     cat: pd.DataFrame,
     split_table: pd.DataFrame,  # image, fold, split
-) -> dict:  # shared_patients: how many patients are in both sets, of how many; empty if there are none
-    "Count the patients with images in both the training and the test set."
-    shared = shared_patients(cat, split_table)
-    if not shared:
-        return {}
-    return {"shared_patients": {"shared": len(shared), "of": cat["patient"][cat["patient"] != ""].nunique()}}
+) -> dict:  # shared_patients: how many are in both sets, of how many; scenes; locked; each where there are any
+    "Count the patients with images in both the training and the test set; repeat what was found of scenes."
+    facts = {name: cat.attrs[name] for name in ("scenes", "locked") if name in cat.attrs}
+    if shared := shared_patients(cat, split_table):
+        facts["shared_patients"] = {"shared": len(shared), "of": cat["patient"][cat["patient"] != ""].nunique()}
+    return facts
 
 
 def announce(
@@ -298,6 +308,14 @@ def announce(
     if shared := facts.get("shared_patients"):
         lines.append("{shared} of {of} patients have images in both the training and the test set; how well new "
                      "patients are recognised is not measured (the split group keeps patients apart)".format(**shared))
+    if scenes := facts.get("scenes"):
+        lines.append("scenes: {images} images share their field with another ({pairs} pairs); these stay together"
+                     .format(**scenes))
+    if locked := facts.get("locked"):
+        lines.append("locked: the last {images} images, a fifth of each class, and what is near them are left out; "
+                     "this run uses {open} images".format(**locked))
+    if scheme == "blocks":
+        lines.append("blocks are one split: another seed changes the inner folds, not the test images")
     for line in lines:
         print(f"leuknb: {line}", file=sys.stderr)
 
@@ -307,7 +325,9 @@ def reproduce(
     out: str | Path,  # the run folder
     on_bad: str = "error",  # "skip" leaves unreadable images out
     progress: bool = True,
-    audit: bool = True,  # the report has the chapter "Can you believe it?"
+    audit: bool = True,  # the report has the chapter "Can it be believed?"
+    positive=None,  # classes that count as malignant in the report; None: all but Benign
+    prevalence: float | None = None,  # of the malignant ones among those tested, for the report; None: not stated
     **settings,  # of `Config`
 ) -> Run:
     "Run the grid on a folder of images; continues where an interrupted run stopped."
@@ -316,17 +336,19 @@ def reproduce(
     if data is None:
         config = replace(config, weights=config.weights or bundled_weights(config.backbones))
     check_config(config)
+    check_number("prevalence", prevalence, 0, 1, none=True)
     check_writable(out)
     check_present(data)
-    weights, new = weight_facts(config), not out.exists()
+    weights, new, begun = weight_facts(config), not out.exists(), (out / "config.json").exists()
     try:
         data = demo_smears(out, config.seed, progress) if data is None else data
-        cat, table, config = prepare(data, on_bad, config)
+        cat, table, config = prepare(data, on_bad, config, progress)
+        check_reading(list(cat["label"].cat.categories), positive)
     except InputError:
         if new:
             shutil.rmtree(out, ignore_errors=True)  # smears drawn for nothing
         raise
-    facts = data_facts(cat, data) | shared_facts(cat, table)
+    facts = data_facts(cat, data) | shared_facts(cat, table) | ({} if begun else red_cell_facts(cat, table))
     if progress:
         announce(facts, config.split)
     run = start_run(out, {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
@@ -337,18 +359,22 @@ def reproduce(
         run_grid(run, config, cat, table, progress, new)
         write_tables(run, config)
         write_figures(run)
-    if not run.complete or audit and not (out / "audit").exists():
-        write_report(run, brief_audit(run, progress) if audit else "")
-        shutil.rmtree(out / "parts", ignore_errors=True)
+    finish_run(run, audit, progress, positive=positive, prevalence=prevalence)
     return run
 
 # %% ../nbs/70_results.ipynb #6de5ead5
-def brief_audit(
+def finish_run(
     run: Run,
-    progress: bool = True,
-) -> str:  # HTML
-    "Audit a run for its report; the tables are kept in the run's folder `audit`."
-    found = audit_run(run, brief=True, progress=progress)
-    shutil.rmtree(run.path / "audit", ignore_errors=True)
-    found.save(run.path / "audit")
-    return found._repr_html_()
+    audit: bool,
+    progress: bool,
+    **stated,  # positive, prevalence
+):
+    "Audit a run, in its folder `audit`, and write its report, unless both are there and nothing else is stated."
+    kept = run.config.get("report", {})
+    restated = any(value is not None and value != kept.get(name) for name, value in stated.items())
+    unaudited = audit and not (run.path / "audit").exists()
+    if unaudited:
+        audit_run(run, brief=True, progress=progress).save(run.path / "audit")
+    if unaudited or restated or not run.complete:
+        write_report(run, **stated)
+        shutil.rmtree(run.path / "parts", ignore_errors=True)

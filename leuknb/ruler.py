@@ -245,12 +245,13 @@ def set_diameter(
 
 
 def scale_warning(
-    own: float,  # diameter of red cells in an image, pixels; NaN where it is not known
+    own: float,  # diameter of red cells in an image of the training images' size, pixels; NaN where it is not known
     training: float,  # in the training images
 ) -> str:  # "" where there is nothing to warn of
     "Say by what factor the red cells of an image differ from those of the training images, where it is more than 1.5."
     ratio = own / training
     if not ratio > 0 or 1 / FACTOR <= ratio <= FACTOR:
         return ""
-    how = f"{ratio:.1f} times as large" if ratio > 1 else f"{1 / ratio:.1f} times smaller"
-    return f"red cells of {own:.0f} pixels, {how} than in the training images ({training:.0f}); resize it (`scale`)"
+    how = f"{ratio:.1f} times as large as" if ratio > 1 else f"{1 / ratio:.1f} times smaller than"
+    return (f"red cells of {own:.0f} pixels at the size of the training images, {how} theirs ({training:.0f}); bring "
+            "them to one scale (`scale`)")

@@ -210,7 +210,7 @@ def scenes(
     check_number("above", above, KEPT, 1)
     rows = one_row_each(rows)
     if search == "full" and len(rows) > FULL:
-        raise InputError(f"{len(rows):,} images: every pair is compared up to {FULL:,}; use search='near'")
+        raise InputError(f"{len(rows):,} images: every pair is compared up to {FULL:,}; choose near as `search`")
     about = rows["sha256"].tolist(), rows["label"].tolist(), search, VERSION
     place = cache_folder() / "scenes" / f"{digest(*about)}.csv"
     if not place.exists():
@@ -309,6 +309,16 @@ COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
 STEPS = [("files", 0), ("files", 75), ("files", 150), ("files of a stream", 25), ("files of a stream", 50)]
 LEAST_TRAINING = 50  # images of a class
 
+
+def infeasible(
+    sizes: pd.DataFrame,  # fold x class: training images
+) -> str:  # empty where every class has enough of them
+    "Say which class has too few training images to learn from, if one has."
+    if sizes.min(axis=None) >= LEAST_TRAINING:
+        return ""
+    (fold, name), least = sizes.stack().idxmin(), sizes.min(axis=None)
+    return f"infeasible: fold {fold} leaves {name} {plural(int(least), 'training image')}"
+
 # %% ../nbs/03_scenes.ipynb #513a9870
 def ladder(
     model,  # an estimator, or a function of training and test row numbers that returns the predicted classes
@@ -319,6 +329,7 @@ def ladder(
     folds: int = 5,
     seed: int = 0,  # of the thinning
     progress: bool = True,
+    shuffles: int = 1,  # of the model's inner folds; from 2 on `least` and `most` are the accuracies over all of them
 ) -> Intervals:  # unit, embargo, control, training (fewest of a class), n, accuracy, low, high, clusters, ..., note
     "Measure a model by blocks at growing distance from its training images, each time beside a control of equal size."
     rows, table = one_row_each(rows), []
@@ -331,32 +342,43 @@ def ladder(
         for control in (False, True) if embargo else (False,):
             chosen = thinned(bare, sizes, labels, seed) if control else parts
             table.append({"unit": unit, "embargo": embargo, "control": control, "training": int(sizes.min(axis=None)),
-                          **_step(model, rows, inputs, chosen, sizes, clusters, folds)})
+                          **_step(model, rows, inputs, chosen, sizes, clusters, folds, shuffles)})
     return Intervals(table)
 
 # %% ../nbs/03_scenes.ipynb #af434cba
-def _step(model, rows, X, parts, sizes, clusters, folds):
+def _step(model, rows, X, parts, sizes, clusters, folds, shuffles):
     "One row of the ladder, or why it cannot be measured."
     none = dict(n=0, accuracy=np.nan, low=np.nan, high=np.nan, clusters=0, design_effect=np.nan)
-    if sizes.min(axis=None) < LEAST_TRAINING:
-        (fold, name), least = sizes.stack().idxmin(), sizes.min(axis=None)
-        return {**none, "note": f"infeasible: fold {fold} leaves {name} {plural(int(least), 'training image')}"}
+    if note := infeasible(sizes):
+        return {**none, "note": note}
+    correct, tested = _tested(model, rows, X, parts, folds)
+    result = clustered_interval(correct, clusters[tested])
+    step = {"n": len(tested), "accuracy": result.pop("value"), **result}
+    if shuffles == 1:
+        return step
+    all_of = [step["accuracy"], *(_tested(model, rows, X, parts, folds, s)[0].mean() for s in range(1, shuffles))]
+    return step | {"least": min(all_of), "most": max(all_of)}
+
+
+def _tested(model, rows, X, parts, folds, state=None):
+    "Correct predictions (0 or 1) of every fold, and the rows that they belong to."
     y, correct, tested = rows["label"].astype(str).to_numpy(), [], []
     for _, train, test in each_fold(rows, parts):
         ready = hasattr(model, "fit")
-        predicted = _fitted(model, X, y, rows, train, folds).predict(X[test]) if ready else model(train, test)
+        predicted = _fitted(model, X, y, rows, train, folds, state).predict(X[test]) if ready else model(train, test)
         correct.append(np.asarray(predicted) == y[test])
         tested.append(test)
-    result = clustered_interval(np.concatenate(correct), clusters[np.concatenate(tested)])
-    return {"n": sum(map(len, tested)), "accuracy": result.pop("value"), **result}
+    return np.concatenate(correct), np.concatenate(tested)
 
 
-def _fitted(model, X, y, rows, train, folds):
+def _fitted(model, X, y, rows, train, folds, state):
     "A model fitted on training rows; its inner folds, where it has any, are blocks too."
     model = clone(model)
     last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
-    name = f"{last[0]}__groups" if last[0] else "groups"
-    options = {name: inner_groups(rows.iloc[train], folds)} if has_fit_parameter(last[1], "groups") else {}
+    of_last = lambda name: f"{last[0]}__{name}" if last[0] else name
+    if state is not None and of_last("random_state") in model.get_params():
+        model.set_params(**{of_last("random_state"): state})
+    options = {of_last("groups"): inner_groups(rows.iloc[train], folds)} if has_fit_parameter(last[1], "groups") else {}
     return model.fit(X[train], y[train], **options)
 
 # %% ../nbs/03_scenes.ipynb #45c45abe
@@ -406,5 +428,68 @@ def locked(
     part = np.select([test, near], ["test", "embargo"], "train")
     for label, open_files in pd.Series(part == "train").groupby(rows["label"].to_numpy()).sum().items():
         if not open_files:
-            raise InputError(f"class {label}: no file is left open; use a smaller share or embargo")
+            raise InputError(f"class {label}: no file is left open; use a smaller share or embargo, or lock nothing")
     return pd.DataFrame({"image": rows["image"], "fold": 0, "split": part})
+
+# %% ../nbs/03_scenes.ipynb #de57206e
+def guarded(
+    cat: pd.DataFrame,  # a catalogue
+    find: bool = False,  # search for scenes, and join the groups by them
+    lock: bool = False,  # leave the locked files out
+    embargo: int = 75,  # files before the locked ones; 75 are enough
+    progress: bool = True,
+) -> tuple[pd.DataFrame, dict]:  # the catalogue, and what was done: scenes, locked
+    "Join the groups of one field, and leave the locked files out."
+    facts = {}
+    if find:
+        rows = file_order(cat, "original")
+        search = "full" if len(rows) <= FULL else "near"
+        pairs = scenes(rows, search=search, progress=progress)
+        images = pd.concat([pairs["first"], pairs["second"]]).nunique()
+        cat, facts["scenes"] = with_scenes(cat, pairs), {"pairs": len(pairs), "images": images, "search": search}
+    if lock:
+        parts = locked(file_order(cat), embargo=min(embargo, 75)).groupby("split")["image"].agg(list)
+        facts["locked"] = {"images": len(parts["test"]), "open": len(parts["train"])}
+        cat = cat[cat["image"].isin(parts["train"])]
+    return cat, facts
+
+
+def file_order(
+    cat: pd.DataFrame,  # a catalogue
+    variant: str | None = None,  # None: one row an image of any
+) -> pd.DataFrame:  # numbered from 0
+    "Take one row an image, in natural order within each class; `InputError` if an image lacks the variant."
+    rows = cat if variant is None else cat[cat["variant"] == variant]
+    if missing := sorted(set(cat["image"]) - set(rows["image"])):
+        raise InputError(f"{missing[0]} has no {variant} image, in which scenes and streams are sought")
+    rows = pd.DataFrame(rows).drop_duplicates("image")
+    rows["label"] = rows["label"].astype("category").cat.remove_unused_categories()
+    return in_natural_order(rows, list(rows["label"].cat.categories))
+
+# %% ../nbs/03_scenes.ipynb #f456cb0b
+def feasible_blocks(
+    cat: pd.DataFrame,  # a catalogue
+    parts: pd.DataFrame,  # its blocks, with an embargo in files
+    folds: int,
+    embargo: int,
+    by: str = "file",  # or stream: divide anew, with an embargo in files of a stream
+    progress: bool = True,
+) -> pd.DataFrame:  # image, fold, split
+    "Return blocks that leave enough to learn from; else `InputError`."
+    if by == "stream":
+        rows = file_order(cat, "original")
+        parts = block_parts(rows, embargo, streams(rows, progress=progress)["place"].to_numpy(), folds)
+    check_feasible(cat, parts)
+    return parts
+
+
+def check_feasible(
+    cat: pd.DataFrame,  # a catalogue
+    parts: pd.DataFrame,  # image, fold, split
+):
+    "Raise `InputError` where the embargo, and not the size of the data, leaves a class too few training images."
+    labels = cat.drop_duplicates("image").set_index("image")["label"]
+    without = training_sizes(parts.assign(split=parts["split"].replace("embargo", "train")), labels)
+    sizes = training_sizes(parts, labels)
+    if note := infeasible(sizes[without >= LEAST_TRAINING].fillna(LEAST_TRAINING)):
+        raise InputError(f"{note}, fewer than {LEAST_TRAINING}; use a smaller `embargo`")

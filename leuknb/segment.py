@@ -22,7 +22,7 @@ from skimage.segmentation import relabel_sequential, watershed
 from .lib.errors import InputError, check_choice, check_number, plural
 from .lib.depth import assume_bits, assumed, settle_bits
 from .lib.files import atomic_folder, check_free_folder, process_map, read_image
-from .lib.folders import walk
+from .lib.folders import is_image, walk, without_ending
 from .lib.glass import glass_problem, marks, no_light, with_halo
 from .lib.light import nucleated, transmitted_light
 from .ruler import nucleated_diameter
@@ -135,9 +135,6 @@ class Segments:
         return f"<p>{text}</p>{self.table.to_html(index=False, float_format='{:.3f}'.format)}"
 
 # %% ../nbs/10_segment.ipynb #7bed04ff
-ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".gif", ".webp"}
-
-
 def problem_of(path, target, targets):
     "What keeps an image from being segmented, or None."
     if targets.count(target) > 1:
@@ -153,14 +150,14 @@ def image_files(folder, on_bad, bits):
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder; name a folder of images")
     unlisted = []
-    paths = sorted(p for p in walk(folder, unlisted) if p.suffix.lower() in ENDINGS)
-    targets = [p.relative_to(folder).with_suffix(".png") for p in paths]
+    paths = sorted(filter(is_image, walk(folder, unlisted)))
+    targets = [Path(f"{without_ending(p.relative_to(folder))}.png") for p in paths]
     warnings = [f"{place}: {reason}" for place, reason in settle_bits(paths, bits)[1]]
     found = [(path, target, problem_of(path, target, targets)) for path, target in zip(paths, targets)]
     problems = [f"{path}: {reason}" for path, reason in unlisted] + [problem for *_, problem in found if problem]
     files = [(path, target) for path, target, problem in found if not problem]
     if not files or problems and on_bad == "error":
-        raise InputError("\n".join(problems) or f"{folder}: holds no images ({', '.join(sorted(ENDINGS))})")
+        raise InputError("\n".join(problems) or f"{folder}: holds no images")
     return files, problems, warnings
 
 # %% ../nbs/10_segment.ipynb #36b3b5f2

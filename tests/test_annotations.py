@@ -1,13 +1,15 @@
 """Annotations come back as they were written, whatever is typed and whoever else writes."""
 import csv
 import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leuknb.lib.annotations import COLUMNS, Annotations, clean_text, export_labels
+from leuknb.lib.annotations import COLUMNS, Annotations, annotations_path, clean_text, export_labels, raters
 from leuknb.lib.errors import InputError
 
 
@@ -82,3 +84,39 @@ def test_exported_labels_are_corrected(drawn_run):
     table = pd.read_csv(export_labels(notes, drawn_run.catalogue))
     cat = drawn_run.catalogue.reset_index(drop=True)
     assert (table["label"] == cat["label"].astype(str).where(cat["image"] != image, "Pro")).all() and len(table) == len(cat)
+
+
+def test_each_rater_has_a_file(tmp_path):
+    for name, label in (("Anna", "Pre"), ("Jürgen M.", "Pro"), ("../etc", "Pro"), ("", "Early"), ("a" * 60, "Pro")):
+        Annotations(tmp_path, name).set("a", label=label)
+    assert {name: Annotations(tmp_path, name)["a"]["label"] for name in raters(tmp_path)} == {
+        "Anna": "Pre", "Jürgen M.": "Pro", "../etc": "Pro", "a" * 60: "Pro"}
+    assert Annotations(tmp_path)["a"]["label"] == "Early"
+    assert all(path.parent == tmp_path and not set(path.name) & set('<>:"/|?*') for path in raters(tmp_path).values())
+
+
+@pytest.mark.parametrize("first, second", [("Anna", "anna"), ("Straße", "STRASSE"), ("Ａnna", "Anna"), ("ﬁn", "fin")])
+def test_two_raters_with_one_name_are_refused(tmp_path, first, second):
+    Annotations(tmp_path, first).set("a", flagged=True)
+    with pytest.raises(InputError, match=f"rater '{second}': this run has annotations by '{first}'"):
+        Annotations(tmp_path, second)
+    assert list(raters(tmp_path)) == [first]
+
+
+def test_one_name_in_two_unicode_forms_is_one_rater(tmp_path):
+    Annotations(tmp_path, "Jos\u00e9").set("a", label="Pre")
+    assert Annotations(tmp_path, "Jose\u0301 ")["a"]["label"] == "Pre" and len(raters(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["   ", "a" * 61, "a\x07b"])
+def test_a_name_that_is_none(tmp_path, name):
+    with pytest.raises(InputError, match="a name has 1 to 60"):
+        annotations_path(tmp_path, name)
+
+
+def test_explorers_of_several_processes_lose_nothing(tmp_path):
+    code = ("import sys; from leuknb.lib.annotations import Annotations; notes = Annotations(sys.argv[1])\n"
+            "for n in range(12): notes.set(sys.argv[2] + str(n), note='x')")
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in "ab"]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert len(Annotations(tmp_path).table) == 24

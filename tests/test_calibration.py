@@ -113,6 +113,8 @@ def test_screen_reaches_about_the_sensitivity_it_was_asked_for(three):
     plain = table[table["rule"] == "as predicted"].iloc[0]
     svm = three[three["head"] == "svm"]
     assert plain["specificity"] == pytest.approx((svm["predicted"] == "Benign")[svm["true"] == "Benign"].mean())
+    passed = screen(three, specificity=0.9)
+    assert passed[passed["rule"] == "specificity 0.9"]["specificity"].between(0.84, 0.96).all()
     assert screen(three, cost=(20, 1))["sensitivity"].iloc[1] >= screen(three, cost=(1, 20))["sensitivity"].iloc[1]
 
 
@@ -120,10 +122,10 @@ def test_screen_reaches_about_the_sensitivity_it_was_asked_for(three):
     (screening, lambda t: t, "3 models in this table"),
     (screening, lambda t: t[(t["head"] == "svm") & (t["true"] == "Benign")], "needs images of Benign and of other classes"),
     (screening, lambda t: t[t["head"] == "svm"].drop(columns=[f"p_{c}" for c in CLASSES]), "no probabilities"),
-    (lambda t: screening(t, negative="Normal"), lambda t: t[t["head"] == "svm"], "class 'Normal': choose from Benign"),
+    (lambda t: screening(t, positive=["Normal"]), lambda t: t[t["head"] == "svm"], "class 'Normal': choose from Benign"),
     (calibrate, lambda t: t[t["head"] == "svm"].pipe(lambda s: s[(s["true"] != "Pro") | (s["image"] == s[s["true"] == "Pro"]["image"].iloc[0])]),
      "fewer than two images or groups"),
-    (screen, lambda t: t, "either sensitivity= or cost="),
+    (screen, lambda t: t, "give one aim: sensitivity="),
 ])
 def test_errors(three, function, change, message):
     with pytest.raises(InputError, match=message):
@@ -137,3 +139,33 @@ def test_figures(three):
     plot_reliability(three[three["head"] == "svm"])
     plot_screening({"svm": screening_curves(three[three["head"] == "svm"], draws=20)})
     plt.close("all")
+
+
+def test_named_classes_count_as_malignant(three):
+    one = three[three["head"] == "svm"]
+    table = screening(one, positive=["Pro"])
+    assert (table["malignant"] == one["true"].isin(["Pro"]).to_numpy()).all()
+    assert (table["called"] == one["predicted"].isin(["Pro"]).to_numpy()).all()
+    np.testing.assert_allclose(table["score"], one["p_Pro"], atol=3e-6)
+    pd.testing.assert_frame_equal(screening(one), screening(one, positive=["Early", "Pro"]))
+
+
+def test_a_threshold_is_chosen_on_the_reference_alone(three):
+    one = three[three["head"] == "svm"]
+    other = one.assign(**{c: one[c].iloc[::-1].to_numpy() for c in one.filter(like="p_")})
+    fit = screening(other)
+    expected = choose_threshold(fit["malignant"], fit["score"], specificity=0.8)
+    found = screen(one, specificity=0.8, reference=other).iloc[1]
+    table = screening(one)
+    assert found["threshold"] == expected
+    assert found["sensitivity"] == (table["score"] >= expected)[table["malignant"]].mean()
+
+
+@few_examples
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=40).filter(lambda r: 0 < sum(m for m, _ in r) < len(r)), st.floats(0.01, 1))
+def test_no_lower_threshold_keeps_the_specificity(rows, specificity):
+    malignant, score = np.array([m for m, _ in rows]), np.array([s for _, s in rows]) / 8
+    threshold = choose_threshold(malignant, score, specificity=specificity)
+    assert (score[~malignant] < threshold).mean() >= specificity - 1e-9
+    lower = score[score < threshold]
+    assert not len(lower) or (score[~malignant] < lower.max()).mean() < specificity

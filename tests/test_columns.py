@@ -50,9 +50,41 @@ def test_one_column_for_each_class(images):
         catalogue(table(images, "id,benign,blast", lambda c, k: f"{c[0]}{k},{int(c == 'Benign')},1"))
 
 
+@pytest.mark.parametrize("name", ["pat_id", "Subject No.", "anonymized_patient_id", "patient name", "CaseCode", "donor_key", "study subject id"])
+def test_patients_of_composed_names(images, name):
+    cat = catalogue(table(images, f"img_file,label_name,{name},patient_age", lambda c, k: f"{c}/{c[0]}{k}.png,{c},{c[0]}{k // 2},{k}"))
+    assert cat.attrs["read_as"] == "classes: Benign, Pro; patients: 8" and cat.attrs["warnings"] == ["list.csv: columns that were not read: patient_age"]
+
+
+@pytest.mark.parametrize("name, words", [("kind", ("train", "test")), ("dataset", ("Training", "Test-A")), ("is_test", "01"), ("test", ("False", "True")),
+                                         ("in_training_set", "10"), ("is_train", ("yes", "no"))])
+def test_sets_under_any_name(images, name, words):
+    cat = catalogue(table(images, f"path,label,{name}", lambda c, k: f"{c}/{c[0]}{k}.png,{c},{words[k > 5]}"))
+    assert cat.attrs["read_as"] == "classes: Benign, Pro; sets: train 12, test 4" and set(cat.loc[cat["given_split"] == "test", "image"]) == {
+        "Benign/B6", "Benign/B7", "Pro/P6", "Pro/P7"}
+
+
+@pytest.mark.parametrize("yes, no", ["10", ("x", ""), ("TRUE", "FALSE"), ("yes", "no"), ("1.0", "0.0"), ("1", "")])
+def test_classes_beside_other_marks(images, yes, no):
+    mark = lambda true: yes if true else no
+    path = table(images, "id,male,benign,blast,odd,fever", lambda c, k: f"{c[0]}{k},{mark(k % 3 == 0)},{mark(c == 'Benign')},{mark(c == 'Pro')},{mark(False)},{mark(k > 4)}")
+    cat = catalogue(path)
+    assert (cat["label"].astype(str) == cat["image"].str.split("/").str[1].map({"B": "benign", "P": "blast"})).all() or \
+        cat["label"].value_counts().to_dict() == {"benign": 8, "blast": 8}
+    assert cat.attrs["warnings"] in (["list.csv: columns that were not read: male, fever"], ["list.csv: columns that were not read: male, odd, fever"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_ends_of_lines_and_encodings(images, encoding, end):
+    path = table(images, "path;label", lambda c, k: f"{c}\\{c[0]}{k}.png;{c}")
+    path.write_bytes(path.read_text().replace("\n", end).encode(encoding))
+    assert len(catalogue(path)) == 16
+
+
 def test_columns_by_their_own_names(images):
     path = table(images, "where,what,who,part", lambda c, k: f"{c}/{c[0]}{k}.png,{c},{c}{k // 4},{'test' if k > 5 else 'train'}")
-    with pytest.raises(InputError, match="lacks the column path and label; found: nothing. Columns: where, what, who, part"):
+    with pytest.raises(InputError, match="lacks the column path and label; found: split. Columns: where, what, who, part"):
         catalogue(path)
     cat = catalogue(path, path_column="where", label_column="What", patient_column="who", split_column="part")
     assert cat.attrs["read_as"] == "classes: Benign, Pro; sets: train 12, test 4; patients: 4"

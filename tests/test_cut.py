@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from leuknb.lib.cut import StandardNetwork, StatsNetwork, first_trained, is_stack, rest_of
+from leuknb.lib.cut import StandardNetwork, StatsNetwork, first_trained, rest_of
 from leuknb.lib.errors import InputError
 from leuknb.networks import channel_stats, load_network, skeleton
 
@@ -50,7 +50,3 @@ def test_statistics_have_a_gradient_where_nothing_varies():
     network = StatsNetwork(load_network("alexnet", "random", 4), 4, "all").set_colours([0.0] * 3, [1.0] * 3)
     network(torch.zeros(2, 3, 64, 64)).sum().backward()
     assert all(value.grad.isfinite().all() for value in network.parameters())
-
-
-def test_stacks():
-    assert is_stack(skeleton("vgg11_bn")) and not is_stack(skeleton("squeezenet1_0")) and not is_stack(skeleton("resnet18"))

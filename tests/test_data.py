@@ -6,6 +6,7 @@ import shutil
 import struct
 import sys
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -94,8 +95,8 @@ BAD = {
     "text as JPEG": (damaged("bad.jpg", b"not a picture"), "Pro/bad.jpg: not an image"),
     "HTML as PNG": (damaged("bad.png", b"<html>404 Not Found</html>"), "Pro/bad.png: not an image"),
     "zeros": (damaged("bad.jpg", b"\0" * 4096), "Pro/bad.jpg: not an image"),
-    "a microscope's format": (damaged("bad.czi", b"ZISRAWFILE"), "Pro/bad.czi: not an image, or of a format that Pillow cannot read"),
-    "a phone's format": (damaged("bad.HEIC", b"\0\0\0\x18ftypheic"), "Pro/bad.HEIC: not an image"),
+    "a microscope's format": (damaged("bad.czi", b"ZISRAWFILE"), "as Zeiss CZI" if find_spec("pylibCZIrw") else "Pro/bad.czi: Zeiss CZI is read by"),
+    "a phone's format": (damaged("bad.HEIC", b"\0\0\0\x18ftypheic"), "as HEIC" if find_spec("pillow_heif") else "Pro/bad.HEIC: HEIC is read by"),
     "a bomb": (damaged("bad.png", png_of(30_000, 30_000)), "Pro/bad.png: more than 89,478,485 pixels"),
     "a small bomb": (damaged("bad.png", png_of(10_000, 10_000)), "Pro/bad.png: more than 89,478,485 pixels"),
     "too small": (saved("bad.png", lambda: picture(1, (31, 200))), "Pro/bad.png: 31 x 200 pixels; at least 32 x 32 are needed"),
@@ -103,7 +104,7 @@ BAD = {
     "animated GIF": (saved("bad.gif", lambda: frames()[0], save_all=True, append_images=frames()), "Pro/bad.gif: animated, or several pages (3 frames)"),
     "animated WebP": (saved("bad.webp", lambda: frames()[0], save_all=True, append_images=frames()), "Pro/bad.webp: animated"),
     "animated PNG": (saved("bad.png", lambda: frames()[0], save_all=True, append_images=frames()), "Pro/bad.png: animated"),
-    "TIFF of several pages": (saved("bad.tif", lambda: frames()[0], save_all=True, append_images=frames()), "several pages (4 frames)"),
+    "TIFF of several pages": (saved("bad.tif", lambda: frames()[0], save_all=True, append_images=frames()), "Pro/bad.tif: holds 4 pages, not one image in colour; export the one that is meant"),
     "broken link": (lambda root: done(root, lambda r: (r / "Pro" / "bad.jpg").symlink_to(r / "gone.jpg")), "Pro/bad.jpg: broken link to"),
     "broken link to a class": (lambda root: done(root, lambda r: (r / "Early").symlink_to(r / "gone")), "Early: broken link to"),
     "link to itself": (lambda root: done(root, lambda r: (r / "Pro" / "bad.jpg").symlink_to(r / "Pro" / "bad.jpg")), "Pro/bad.jpg: broken link"),

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from leuknb.explain import Neighbour
-from leuknb.lib.fragments import Bar, bars_html, facts_html, heading_html, neighbours_html, note_html, problem_html
+from leuknb.lib.fragments import Bar, bars_html, class_colour, facts_html, heading_html, neighbours_html, note_html, problem_html
 from leuknb.lib.tables import whole_percent
 
 HOSTILE = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
@@ -34,3 +34,7 @@ def test_neighbours_are_marked(duplicate, group, mark):
     text = neighbours_html([Neighbour("a", 12.3456, "Pre", b"\xff", duplicate, group)], "by distance")
     assert "12.3" in text and "data:image/jpeg;base64,/w==" in text and "by distance" in text
     assert [m for m in ("near-duplicate", "same group") if m in text] == ([mark] if mark else [])
+
+
+def test_twenty_classes_have_twenty_colours():
+    assert len({class_colour(k) for k in range(20)}) == 20

@@ -13,12 +13,13 @@ from leuknb.segment import authors_segment, find_cells, segment
 DOWN, RIGHT = np.mgrid[-112:112, -112:112]
 RADIUS = np.hypot(DOWN, RIGHT)
 RULER = (DOWN > 100) & ((DOWN > 108) | (RIGHT % 8 < 2))
-PLACES = {"bar": (DOWN > 97) & (DOWN < 106) & (RIGHT > 45) & (RIGHT < 105), "rows": abs(DOWN) > 106, "frame": (abs(DOWN) > 92) | (abs(RIGHT) > 92),
+PLACES = {"bar": (DOWN > 97) & (DOWN < 106) & (RIGHT > 45) & (RIGHT < 105), "rows": abs(DOWN) > 106, "frame": (abs(DOWN) > 92) | (abs(RIGHT) > 92), "wide frame": (abs(DOWN) > 61) | (abs(RIGHT) > 61),
           "field": RADIUS > 112, "corners": RADIUS > 140, "ruler": RULER, "line": abs(RIGHT - DOWN // 3 + 20) < 4, "ring": abs(RADIUS - 50) < 3}
 INKS = {"black": (0, 0, 0), "red": (220, 20, 30), "green": (20, 140, 60), "blue": (20, 30, 160), "pure blue": (0, 0, 255), "purple": (120, 20, 150),
         "yellow": (240, 220, 30), "cyan": (0, 190, 220), "magenta": (230, 20, 200), "grey": (90, 90, 90), "brown": (110, 60, 30), "white": (255, 255, 255)}
 FALL = {"weak": 1 - 0.25 * (RADIUS / 112) ** 2, "strong": 1 - 0.4 * (RADIUS / 112) ** 2, "bell": np.exp(-0.5 * (RADIUS / 100) ** 2),
-        "soft field": 1 / (1 + np.exp((RADIUS - 123) / 3.4))}
+        "soft field": 1 / (1 + np.exp((RADIUS - 123) / 3.4)), "cos4": np.cos(np.arctan(RADIUS / 130)) ** 4,
+        "side": 0.4 + 0.6 * (RIGHT + 112) / 224}
 
 
 def marked(image, place, colour):

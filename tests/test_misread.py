@@ -6,7 +6,7 @@ from fake_run import CLASSES, GRID, make_run
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.tables import display_name
-from leuknb.misread import ORDERS, Predictions, agreement, arrange, facets, select
+from leuknb.misread import ORDERS, Predictions, agreement, arrange, facets, label_quality, select, shuffled
 
 
 def test_arrays_hold_the_table(drawn_run):
@@ -91,3 +91,27 @@ def test_unknown_class_in_the_file(drawn_run):
         Predictions(drawn_run.predictions.assign(true="Prae"))
     with pytest.raises(InputError, match="no held-out predictions"):
         Predictions(drawn_run.predictions.assign(split="train"))
+
+
+def test_label_quality_by_hand():
+    p = np.array([[[.2, .5, .3], [.4, .1, .5]], [[.7, .2, .1], [np.nan] * 3]])
+    confidence, margin = label_quality(p, np.array([0, 0]))
+    assert np.allclose(confidence, [.3, .7]) and np.allclose(margin, [.3 - .4, .7 - .2])
+
+
+def test_a_planted_label_error_comes_first(drawn_run):
+    table = drawn_run.predictions.copy()
+    means = table.groupby("image")[[f"p_{c}" for c in CLASSES]].mean()
+    image = means.max(axis=1).idxmax()  # all models are confident, and the label says something else
+    table.loc[table["image"] == image, "true"] = means.columns[means.loc[image].argmin()][2:]
+    pred = Predictions(table)
+    for order in ("likely label error, by margin", "likely label error, by self-confidence"):
+        shown = pred.images[arrange(pred, select(facets(pred), {"predicted": "any"})[0], order)[0]]
+        assert shown[0] == image and len(shown) == 60
+
+
+def test_shuffled_is_the_same_for_any_selection():
+    names = [f"Benign/{n}" for n in range(50)]
+    order = shuffled(names)
+    assert sorted(order) == list(range(50)) and order.tolist() != sorted(order)
+    assert np.array_equal(order, shuffled(names))

@@ -9,7 +9,7 @@ import pytest
 
 from leuknb.lib import page
 from leuknb.lib.errors import InputError
-from leuknb.lib.page import explore_page, free_port, is_local, page_notebook, reached
+from leuknb.lib.page import explore_page, free_port, is_local, page_notebook, reached, refuse_foreign_hosts
 
 
 def test_page_notebook_quotes_its_paths(tmp_path):
@@ -63,3 +63,25 @@ def test_an_address_of_the_network_is_announced(drawn_folder, monkeypatch, capsy
     assert "Open to the network on 0.0.0.0" in printed.err and "http://127.0.0.1:" in printed.out
     explore_page(drawn_folder, open_browser=False)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("host, own, foreign", [
+    ("127.0.0.1", ["127.0.0.1", "localhost:9000", "LOCALHOST", "[::1]:8866"],
+     ["evil.example", "127.0.0.1.evil.example:8866", "192.168.0.7", "localhost.evil.example", "localhost:evil", ""]),
+    ("0.0.0.0", ["192.168.0.7:8866", "[fe80::1]", "localhost", socket.gethostname()], ["evil.example", "1.2.3.4.evil.example"]),
+    ("10.1.2.3", ["10.1.2.3", socket.gethostname(), "localhost"], ["10.1.2.4", "evil.example"]),
+    ("lab.example", ["lab.example:8866"], ["evil.example"]),
+])
+def test_only_its_own_name_is_answered(host, own, foreign):
+    from tornado import httputil, web
+    app = web.Application()
+    refuse_foreign_hosts(app, host)
+    app.add_handlers(".*$", [(".*", web.RequestHandler)])
+
+    def status(name):
+        headers = httputil.HTTPHeaders({"Host": name})
+        line = httputil.RequestStartLine("GET", "/api/kernels/1/channels", "HTTP/1.1")
+        asked = httputil.HTTPServerRequest(start_line=line, headers=headers, connection=object())
+        return app.find_handler(asked).handler_kwargs.get("status_code")
+    assert [status(name) for name in own] == [None] * len(own)
+    assert [status(name) for name in foreign] == [403] * len(foreign)

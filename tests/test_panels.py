@@ -50,16 +50,30 @@ def test_no_image_left(explorer):
 # Gallery
 
 
-def test_the_gallery_shows_the_page_of_the_state(explorer):
+def test_the_gallery_holds_the_images_around_the_current_one(explorer):
     state, gallery = explorer.state, explorer.gallery.gallery
-    state.page_size = 5
     state.filters.choose(true="any")
-    gallery.page = 2
-    assert gallery.selected == state.selected == 10 and state.image == gallery.items[0]["image"] and gallery.start == 10
-    gallery.selected = 15
-    assert state.page == gallery.page == 3 and state.image == gallery.items[0]["image"]
+    gallery.selected = 40
+    assert state.selected == 40 and state.image == state.pred.images[state.shown[0][40]]
+    state.filters.change(order="name")
+    around = [item["image"] for item in gallery.items]
+    assert gallery.selected == state.selected == gallery.start + around.index(state.image) and len(around) == len(gallery.thumbs)
     gallery.selected = 10 ** 6
-    assert state.selected == 15
+    assert state.selected < len(state.shown[0])
+
+
+def test_the_browser_gets_the_stretch_that_it_asks_for(explorer, monkeypatch):
+    state, panel, sent = explorer.state, explorer.gallery, []
+    monkeypatch.setattr(type(panel.gallery), "send", lambda self, content, buffers=None: sent.append((content, buffers)))
+    state.filters.choose(true="any")
+    total = len(state.shown[0])
+    for look, expected in (((10, 20), range(10, 20)), ((total - 3, total + 9), range(total - 3, total)), ((total, 10 ** 9), range(0))):
+        panel.hear({"look": list(look), "seen": [10, 20]})
+        content, thumbs = sent.pop()
+        assert [item["image"] for item in content["items"]] == state.pred.images[state.shown[0][list(expected)]].tolist()
+        assert len(thumbs) == len(expected) and content["start"] == look[0] and content["version"] == panel.gallery.version
+    state.notes.set(state.image, flagged=True)
+    assert panel.gallery.keep and panel.gallery.start == 10 and len(panel.gallery.items) == 10, "what was seen is sent again"
 
 
 def test_a_card_is_opened_by_its_name(explorer):
@@ -84,7 +98,7 @@ def test_cards_are_read_without_colour(explorer):
     card = explorer.gallery.gallery.items[0]
     table = rows(explorer.run, image=card["image"])
     wrong = (table["true"] != table["predicted"]).sum()
-    assert card["badge"] == f"{wrong}/{len(table)} wrong" and f"misread by {wrong} of {len(table)} models" in card["alt"]
+    assert card["badge"] == f"{wrong}/{len(table)}" and f"misread by {wrong} of {len(table)} models" in card["alt"]
     assert card["chip"] == "" and f"predicted {card['predicted']} with {card['confidence']}" in card["alt"]
     explorer.state.filters.choose(true="any")
     assert explorer.gallery.gallery.items[0]["chip"].startswith("true: ")

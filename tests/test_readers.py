@@ -7,9 +7,14 @@ import pytest
 import tifffile
 from PIL import Image
 
+from fake_images import picture
+from leuknb.data import catalogue
 from leuknb.lib import readers
 from leuknb.lib.errors import InputError
+from leuknb.lib.files import read_image
 from leuknb.lib.readers import FORMATS, as_image, reader_of
+from leuknb.results import predict, reproduce
+from leuknb.segment import segment_folder
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 64, 3), np.uint8)
 SMOOTH = np.linspace(0, 255, 64)[None, :, None] * np.ones((40, 1, 3))
@@ -34,7 +39,7 @@ def pyramid(path):
 @pytest.mark.parametrize("name, write", [
     ("pyramid.tif", pyramid), ("big.btf", pyramid),
     ("channels.ome.tif", written(np.moveaxis(RGB, -1, 0), metadata={"axes": "CYX"}, photometric="minisblack")),
-    ("one.ome.tiff", written(RGB, metadata={"axes": "YXS"}, photometric="rgb"))])
+    ("one.tif", written(np.moveaxis(RGB, -1, 0), photometric="rgb", planarconfig="separate", compression="jpeg2000"))])
 def test_the_largest_page_of_a_tiff_comes_back(tmp_path, name, write):
     write(tmp_path / name)
     assert (read(tmp_path / name) == RGB).all()
@@ -61,7 +66,7 @@ def test_what_pillow_reads_stays_with_pillow(tmp_path):
     (np.stack([RGB] * 3), dict(photometric="rgb"), "3 "),
     (np.zeros((2, 3, 40, 64), np.uint8), dict(ome=True, metadata={"axes": "ZCYX"}, photometric="minisblack"), "planes of focus"),
     (np.zeros((5, 40, 64), np.uint8), dict(ome=True, metadata={"axes": "CYX"}, photometric="minisblack"), "5 channels"),
-    (RGB.astype(np.uint16) * 16, dict(ome=True, metadata={"axes": "YXS"}, photometric="rgb"), "bits are used"),
+    (np.moveaxis(RGB, -1, 0).astype(np.uint16) * 16, dict(ome=True, metadata={"axes": "CYX"}, photometric="minisblack"), "bits are used"),
     (RGB.astype(np.float32), dict(ome=True, metadata={"axes": "YXS"}, photometric="rgb"), "float32")])
 def test_several_images_and_unstated_bits_are_refused_by_name(tmp_path, values, options, message):
     tifffile.imwrite(tmp_path / "x.tif", values, **options)
@@ -173,3 +178,62 @@ def test_a_slide_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(InputError, match="64 x 40 pixels"):
         read(tmp_path / "a.tif")
+
+
+def test_stated_bits_of_several_pages(tmp_path):
+    deep = np.moveaxis(RGB, -1, 0).astype(np.uint16) * 16
+    tifffile.imwrite(tmp_path / "a.ome.tif", deep, metadata={"axes": "CYX", "SignificantBits": 12}, photometric="minisblack")
+    assert np.abs(read(tmp_path / "a.ome.tif").astype(int) - RGB).max() <= 1
+
+
+def fields(folder, write, suffix):
+    "Two classes of generated images, each written to a file by `write`."
+    for k, label in enumerate(("Benign", "Pro")):
+        for i in range(4):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            write(folder / label / f"{i}{suffix}", np.asarray(picture(10 * k + i + 1).convert("RGB").resize((48, 40))))
+    return folder
+
+
+def heic(path, values):
+    pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(values)).save(path, quality=95)
+
+
+def pages(path, values):
+    with tifffile.TiffWriter(path) as file:
+        file.write(values, tile=(16, 16), photometric="rgb"), file.write(values[:8, :8], photometric="rgb")
+
+
+def channels(path, values):
+    tifffile.imwrite(path, np.moveaxis(values, -1, 0), metadata={"axes": "CYX"}, photometric="minisblack")
+
+
+@pytest.mark.parametrize("suffix, write", [(".tif", pages), (".ome.tif", channels), (".dcm", lambda path, values: dicom(path, values, "RGB")),
+                                           (".113619", lambda path, values: dicom(path, values, "RGB")), (".heic", heic)])
+def test_from_folder_to_prediction(tmp_path, suffix, write):
+    cat = catalogue(fields(tmp_path / "images", write, suffix))
+    assert len(cat) == 8 and set(cat["width"]) == {48} and cat.attrs["warnings"] == []
+    assert cat["image"][0] == "Benign/0" + {".ome.tif": ".ome", ".113619": ".113619"}.get(suffix, "")
+    if suffix == ".heic":
+        assert np.abs(np.asarray(read_image(cat["path"][0])).astype(int) - np.asarray(picture(1).convert("RGB").resize((48, 40)))).mean() < 30
+    else:
+        assert (np.asarray(read_image(cat["path"][0])) == np.asarray(picture(1).convert("RGB").resize((48, 40)))).all()
+    found = segment_folder(tmp_path / "images", tmp_path / "cells", workers=1, progress=False)
+    assert len(found.table) == 8 and len(list((tmp_path / "cells").rglob("*.png"))) == 8
+
+
+def test_a_run_on_files_of_a_clinic(tmp_path):
+    data = fields(tmp_path / "images", lambda path, values: dicom(path, values, "RGB"), "")
+    dicom(data / "Pro" / "frames.dcm", RGB, "RGB", NumberOfFrames=7)
+    settings = dict(backbones=("alexnet",), heads=("knn",), weights={"": "random"}, size=64, audit=False, progress=False)
+    with pytest.raises(InputError, match="frames.dcm: holds 7 frames; export the one that is meant"):
+        reproduce(data, tmp_path / "run", **settings)
+    run = reproduce(data, tmp_path / "run", on_bad="skip", **settings)
+    assert len(predict(run, [data], on_bad="skip")) == 9
+
+
+def test_a_catalogue_names_the_extra_that_would_open_a_file(tmp_path, monkeypatch):
+    data = fields(tmp_path / "images", lambda path, values: dicom(path, values, "RGB"), ".dcm")
+    monkeypatch.setattr(readers, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"Benign/0.dcm: DICOM is read by pydicom, which is not installed; pip install 'leuknb\[formats\]'"):
+        catalogue(data)

@@ -11,7 +11,7 @@ from leuknb.lib.state import State, toggle_flag
 
 @pytest.fixture
 def state(drawn_run):
-    return State(drawn_run, page_size=5)
+    return State(drawn_run)
 
 
 def test_the_first_view_is_the_most_confident_mistake_of_the_first_class(state):
@@ -33,17 +33,11 @@ def test_nothing_misread_is_not_an_empty_page(tmp_path, right, expected):
     assert state.filters.first == expected and len(state.shown[0]) and state.image is not None
 
 
-def test_a_turned_page_selects_its_first_image(state):
+def test_selection_stays_inside_the_gallery(state):
     state.filters.choose(true="any")
-    state.turn(2)
-    assert state.selected == 10 and state.image == state.pred.images[state.shown[0][10]]
-
-
-def test_selection_moves_through_the_pages(state):
-    state.filters.choose(true="any")
-    state.select(4)
     state.select(5)
-    assert state.page == 1 and state.image == state.pred.images[state.shown[0][5]]
+    assert state.selected == 5 and state.image == state.pred.images[state.shown[0][5]]
+    state.select(-1)
     state.select(10 ** 6)
     assert state.image == state.pred.images[state.shown[0][5]]
 
@@ -53,16 +47,16 @@ def test_the_current_image_stays_while_it_is_left(state):
     state.select(7)
     image = state.image
     state.filters.change(order="name")
-    assert state.image == image and state.selected == state.place(image) and state.page == state.selected // 5
+    assert state.image == image and state.selected == state.place(image) and not state.keep
     state.filters.choose(true=next(c for c in CLASSES if not image.startswith(c)))
-    assert state.selected == -1 and state.page == 0 and state.image == image, "the detail still shows it"
+    assert state.selected == -1 and not state.keep and state.image == image, "the detail still shows it"
 
 
 def test_a_view_that_changes_announces_each_change_once(state):
     changes = []
-    state.observe(lambda change: changes.append(change["name"]), ["version", "page", "selected", "current"])
+    state.observe(lambda change: changes.append(change["name"]), ["version", "selected", "current"])
     state.filters.choose(true="any", order_that_is_no_facet="x")
-    assert changes.count("version") == 1 and changes.count("page") <= 1
+    assert changes.count("version") == 1 and changes.count("selected") <= 1
     changes.clear()
     state.select(state.selected)
     assert changes == []
@@ -76,20 +70,19 @@ def test_opening_the_current_image_again_is_announced(state):
     assert opened == [1]
 
 
-def test_flagging_keeps_the_page_and_moves_on(state):
+def test_flagging_keeps_the_place_and_moves_on(state):
     state.filters.choose(true="any", annotated="not annotated")
     state.select(7)
     following = state.pred.images[state.shown[0][8]]
     toggle_flag(state, state.image)
-    assert state.page == 1 and state.selected == 7 and state.image == following
+    assert state.keep and state.selected == 7 and state.image == following
     state.notes.set(following, note="s")
-    assert state.image == following and state.page == 1 and state.selected == -1, "a note keeps its image"
+    assert state.image == following and state.keep and state.selected == -1, "a note keeps its image"
 
 
 def test_filters_and_selection_do_not_write(state):
     state.select(1)
     state.filters.choose(true="any")
-    state.turn(1)
     state.filters.reset()
     assert not (state.run.path / "annotations.csv").exists()
 
@@ -104,7 +97,7 @@ def test_reset_brings_the_first_view_back(state):
 
 def test_no_image_left(state):
     state.filters.choose(confidence=(0, 0))
-    state.turn(3)
+    state.select(3)
     assert len(state.shown[0]) == 0 and state.selected == -1
 
 

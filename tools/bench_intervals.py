@@ -5,7 +5,7 @@
 10, 20, 40 and 90 clusters, design effects of 2 to 12, accuracies of 90, 95 and 98 %; the accuracies of clusters follow a beta distribution, or a
 normal one of their logits. Writes leuknb/assets/measured/intervals-coverage.csv: `printed` is the share of sets with an interval (instead of "too few
 clusters"), `coverage` the share of these that hold the true accuracy, `wrong` the share of all sets whose printed interval does not, `all` the coverage if every
-interval were printed, `wilson` that of Wilson's interval for independent images.
+interval were printed, `wilson` that of Wilson's interval for independent images, `effective` that of Wilson's interval for the effective number of images.
 """
 import argparse
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from leuknb.lib.clusters import CARRYING, LEAST, interval_of_counts
 from leuknb.metrics import wilson
@@ -58,10 +59,21 @@ def coverage(correct, total, accuracy):
     low, high, effect, carrying = interval_of_counts(correct, total)
     holds, printed = (low <= accuracy) & (accuracy <= high), carrying >= CARRYING
     printed &= total.shape[1] >= LEAST
-    plain = np.array(wilson(correct.sum(axis=1), total.sum(axis=1)))
+    inside = lambda ends: ((ends[0] <= accuracy) & (accuracy <= ends[1])).mean()
     return {"printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
             "wrong": (printed & ~holds).mean(), "all": holds.mean(), "width": np.median(high - low),
-            "wilson": ((plain[0] <= accuracy) & (accuracy <= plain[1])).mean()}
+            "wilson": inside(wilson(correct.sum(axis=1), total.sum(axis=1))), "effective": inside(effective_wilson(correct, total))}
+
+
+def effective_wilson(correct, total):
+    "Wilson's interval for the effective number of images, with Student's t for the number of clusters (Dean & Pagendarm 2015)."
+    n, k = total.sum(axis=1), total.shape[1]
+    p = correct.sum(axis=1) / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effect = ((correct - p[:, None] * total) ** 2).sum(axis=1) * k / (k - 1) / n / (p * (1 - p))
+    effect = np.where((p > 0) & (p < 1), np.maximum(effect, 1), n / k)
+    size = np.minimum(n / effect * (norm.ppf(0.975) / student.ppf(0.975, k - 1)) ** 2, n)
+    return wilson(p * size, size)
 
 
 def main():

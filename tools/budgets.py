@@ -8,15 +8,16 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors settings progress readers light depth | files devices templates glass | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | segment checks chapters laboratories | data scenes splits patients networks
-    preprocess metrics clusters | extract sources | compare calibration | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts
-    finetune pretrain robust | leakage | config | runs models | outside external_page | audit external report annotations stored course hub | results misread explain | widgets state |
-    fragments | panels detail maps | explore page | cli"""
+ORDER = """errors names settings progress readers light depth | files devices templates glass | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
+    preprocess metrics clusters nulls | extract sources | compare calibration | clinical | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
+    finetune pretrain robust | leakage | config | runs models | outside external_page outoffold | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
+    fragments | panels cell_panel detail maps raters toolbar pairs | explore page | cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}
 CELL, MODULE, CLASS, WIDTH, NAMES, RATIO, FIRST = 40, 500, 120, 120, 12, 0.35, 3
 WORDS = ["room", "house", "mended", "crooked"]  # in prose
 IDENTIFIERS = ["Choices", "Look", "Unlike", "few", "finish", "sides", "asked", "answers", "embedded"]  # defined or assigned
 EXCEPTIONS = {  # "notebook: budget" or, for a cell, "notebook: cell NAME" with the first name that it defines -> the reason
+    "lib/runs: order": "Run.from_predictions writes a report, which reads runs; imported when it is called",
     "lib/head: cell Head": "one estimator: the settings and the fit of all heads",
     "22_backbones: cell Backbone": "one estimator: thirteen settings, ten attributes of its plan, the methods of a transformer",
     "30_knn: cell KNNHead": "one estimator: four settings, the five methods of a head, kneighbors",

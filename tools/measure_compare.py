@@ -1,10 +1,11 @@
 """Measure the tables at the end of nbs/52_compare.ipynb on a folder with the real images.
 
-    python tools/measure_compare.py DIR [--splits paper,group,blocks] [--seed 1]
+    python tools/measure_compare.py DIR [--splits paper,group,blocks] [--heads svm,knn,softmax,lda] [--seed 1]
 
-AlexNet trained on synthetic smears, four heads, original images; each split is a run of its own, so an interrupted measurement continues.
+AlexNet trained on synthetic smears, original images; each split is a run of its own, so an interrupted measurement continues. Blocks use the files that are
+not locked, with scenes kept together; paper and group use all images, as the paper did. Intervals and tests count the clusters of each run.
 Writes leuknb/assets/measured/compare-calibration.csv (as fitted, and with a temperature fitted out of fold), compare-screening.csv (Benign against
-malignant, at a sensitivity of 99 % chosen out of fold) and compare-tests.csv (pairs of heads, McNemar's test with Holm's correction).
+malignant, at a sensitivity of 99 % chosen out of fold: for blocks, on the other blocks) and compare-tests.csv (pairs of heads, McNemar's test with Holm's correction).
 """
 import argparse
 from pathlib import Path
@@ -36,16 +37,17 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--splits", default="paper,group,blocks")
+    p.add_argument("--heads", default="svm,knn,softmax,lda")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--runs", default=str(ROOT / "runs" / "compare"))
     args = p.parse_args()
     tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (compare_methods, [])}
     for scheme in args.splits.split(","):
+        blocks = scheme == "blocks"
         run = reproduce(args.data, Path(args.runs) / f"{scheme}-{args.seed}", weights={"": "synth"}, split=scheme, seed=args.seed, backbones=("alexnet",),
-                        heads=("svm", "knn", "softmax", "robust"), variants=("original",), audit=False)
-        groups = run.catalogue.drop_duplicates("image").set_index("image")["group"]
+                        heads=tuple(args.heads.split(",")), variants=("original",), audit=False, scenes=blocks, locked=blocks)
         for make, parts in tables.values():
-            parts.append(make(run.predictions, groups=groups).assign(split=scheme, seed=args.seed))
+            parts.append(make(run.predictions, groups=run.clusters).assign(split=scheme, seed=args.seed))
     for name, (_, parts) in tables.items():
         pd.concat(parts).round(6).to_csv(ROOT / "leuknb" / "assets" / "measured" / f"compare-{name}.csv", index=False, lineterminator="\n")
 

@@ -101,7 +101,7 @@ def models(rows, args):
             groups = inner_groups(rows.iloc[train], 5)
             return RobustHead().fit(X[0][train], y[train], groups, [copy[train] for copy in X[1:]]).predict(X[0][test])
         return predict
-    return {"colour": lambda: (SVMHead(scale="standard"), ShortcutFeatures(["colour histogram"]).fit(paths).transform(paths)),
+    return {"colour": lambda: (SVMHead(scale="standard"), ShortcutFeatures("colour histogram").fit(paths).transform(paths)),
             "plain-lda": lambda: (LDAHead(), Backbone("alexnet", "synth").transform(paths)),
             "white-lda": lambda: (LDAHead(), white()),
             "robust": lambda: (robust([white(k) for k in range(recipe.copies + 1)]), None)}

@@ -7,13 +7,18 @@ __all__ = ['Annotations', 'export_labels']
 
 # %% ../../nbs/lib/annotations.ipynb #4c1c7b74
 import datetime
+import os
 import re
+import tempfile
+import unicodedata
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pandas as pd
+from filelock import FileLock
 
 from .errors import InputError
-from .files import atomic
+from .files import atomic, digest
 
 # %% ../../nbs/lib/annotations.ipynb #a173de2e
 COLUMNS = ["image", "flagged", "label", "note", "changed"]
@@ -50,12 +55,45 @@ def write_annotation(path: Path, table: pd.DataFrame, image: str, values: dict) 
         table.to_csv(temporary, lineterminator="\r\n")
     return table
 
+# %% ../../nbs/lib/annotations.ipynb #a6ce5339
+def rater_name(typed: str) -> str:
+    "Write a rater's name in one way; `InputError` if it cannot be one."
+    name = unicodedata.normalize("NFC", " ".join(typed.split()))
+    if not name or len(name) > 60 or re.search(r"[\x00-\x1f\x7f-\x9f]", name):
+        raise InputError(f"rater {typed!r}: a name has 1 to 60 letters, digits and signs")
+    return name
+
+
+def raters(folder: str | Path) -> dict:  # name -> path, of a run folder
+    "Find the files of the raters who gave a name."
+    paths = sorted(Path(folder).glob("annotations-*.csv"))
+    return {unicodedata.normalize("NFC", unquote(path.stem.split("-", 1)[1])): path for path in paths}
+
+
+def annotations_path(folder: str | Path, rater: str = "") -> Path:  # "": the run's own file
+    "Name the file of a rater; `InputError` if another one's name looks the same."
+    if not rater:
+        return Path(folder) / "annotations.csv"
+    name, known = rater_name(rater), raters(folder)
+    for other in known:
+        if name != other and len({unicodedata.normalize("NFKC", n).casefold() for n in (name, other)}) == 1:
+            raise InputError(f"rater {name!r}: this run has annotations by {other!r}, a name that differs only in capitals "
+                             f"or in the form of its characters; write {other!r} to go on with them, or add an initial")
+    safe = re.sub(r'[<>:"/\\|?*%]', lambda sign: quote(sign[0], safe=""), name)
+    return known.get(name) or Path(folder) / f"annotations-{re.sub(r'[.]$', '%2E', safe)}.csv"
+
+
+def lock_of(path: Path) -> FileLock:
+    "Make the lock of a file, for this user of this computer; it lies in the folder for temporary files."
+    name = digest(str(path.resolve()), getattr(os, "getuid", int)(), size=24)
+    return FileLock(Path(tempfile.gettempdir()) / f"leuknb-{name}.lock")
+
 # %% ../../nbs/lib/annotations.ipynb #9361e41b
 class Annotations:
     "Flags, corrected labels and notes about a run's images; every change is saved at once."
 
-    def __init__(self, run):  # a Run, or the path of its folder
-        self.path = Path(getattr(run, "path", run)) / "annotations.csv"
+    def __init__(self, run, rater: str = ""):  # a Run, or the path of its folder; "": nobody in particular
+        self.path = annotations_path(getattr(run, "path", run), rater)
         self._undo = []  # (image, what was there before)
         self.reload()
 
@@ -72,11 +110,13 @@ class Annotations:
 
     def set(self, image: str, **changes):  # flagged: bool; label: a class or ""; note: text
         "Change one image's annotation and save it."
-        self.reload()
         new = {name: clean_text(value) for name, value in changes.items()}
-        before = {name: value for name, value in self[image].items() if new.get(name, value) != value}
+        with lock_of(self.path):
+            self.reload()
+            before = {name: value for name, value in self[image].items() if new.get(name, value) != value}
+            if before:
+                self._save(image, new)
         if before:
-            self._save(image, new)
             typing = self._undo and self._undo[-1][0] == image and set(before) == set(self._undo[-1][1]) == {"note"}
             if not typing:
                 self._undo.append((image, before))
@@ -86,8 +126,9 @@ class Annotations:
         if not self._undo:
             return None
         image, before = self._undo[-1]
-        self.reload()
-        self._save(image, before)
+        with lock_of(self.path):
+            self.reload()
+            self._save(image, before)
         return self._undo.pop()[0]
 
 # %% ../../nbs/lib/annotations.ipynb #4f37874a

@@ -8,6 +8,7 @@ __all__ = []
 # %% ../../nbs/lib/cards.ipynb #f57d8322
 import json
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import torch
 from .cache import cache_folder
 from .errors import InputError
 from .files import digest, write_text
+from .names import safe_name
 from .weights import write_weights
 
 # %% ../../nbs/lib/cards.ipynb #cdede234
@@ -47,7 +49,8 @@ def model_card(
             "best_score": None if np.isnan(model.best_score_) else model.best_score_,
             "interrupted": model.interrupted_,
             "history": model.history_.drop(columns="seconds", errors="ignore").to_dict("list"),
-            "versions": {name: version(name) for name in ("torch", "torchvision", "skorch")}}
+            "versions": {name: version(name) for name in ("torch", "torchvision", "skorch", "timm")
+                         if name != "timm" or name in sys.modules}}
 
 # %% ../../nbs/lib/cards.ipynb #e6c9fa7a
 def card_text(
@@ -85,7 +88,7 @@ def cache_tuned(
     model,  # a fitted `FineTuned`
 ) -> Path:
     "Write a trained network to the cache folder, unless it is there; `InputError` if that is not possible."
-    path = cache_folder() / "finetuned" / f"{model.name}-{digest(model_card(model))}.safetensors"
+    path = cache_folder() / "finetuned" / f"{safe_name(model.name)}-{digest(model_card(model))}.safetensors"
     try:
         if not path.exists():
             save_tuned(model, path)

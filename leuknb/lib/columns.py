@@ -9,14 +9,27 @@ __all__ = []
 import pandas as pd
 
 from .errors import InputError
-from .layouts import NAMES, split_of, words_of
+from .layouts import NAMES, is_unknown, split_of, words_of
 
 # %% ../../nbs/lib/columns.ipynb #20df4b5e
+MARKS = dict.fromkeys(["0", "0.0", "false", "no", "n", ""], 0) | dict.fromkeys(["1", "1.0", "true", "yes", "y", "x"], 1)
+
+
 def spelling(
     name: str,  # of a column
 ) -> str:
     "Reduce a column's name to its letters and digits."
     return "".join(words_of(name))
+
+
+def means(
+    name: str,  # of a column
+    role: str,
+) -> bool:
+    "Report whether a column's name is a spelling of a role, or made of its words and of `id`, `no`, `name` and the like."
+    words = set(words_of(name))
+    core = set(NAMES["core"].get(role, ()))
+    return spelling(name) in NAMES["columns"][role] or bool(words & core) and words <= core | set(NAMES["core"]["more"])
 
 
 def find_columns(
@@ -28,9 +41,11 @@ def find_columns(
     "Choose the column of each role; `InputError` where one is missing or in doubt."
     columns = {role: _stated(place, table, role, name) for role, name in stated.items() if name}
     for role, spellings in NAMES["columns"].items():
-        free = [name for name in table if name not in columns.values() and spelling(name) in spellings]
-        free = [name for name in free if role != "split" or table[name].map(split_of).any() or _numbered(table, name)]
-        free.sort(key=lambda name: spellings.index(spelling(name)))
+        free = [name for name in table if name not in columns.values() and means(name, role)]
+        if role == "split":
+            free = [name for name in free if table[name].map(split_of).any() or _numbered(table, name)]
+            free += [name for name in table if name not in (*columns.values(), *free) and _holds_sets(table, name)]
+        free.sort(key=lambda name: [*spellings, spelling(name)].index(spelling(name)))
         if free and role not in columns:
             columns[role] = _chosen(place, table, role, free, exists)
     if "fold" not in columns and "split" in columns and _numbered(table, columns["split"]):
@@ -38,9 +53,23 @@ def find_columns(
     return columns
 
 # %% ../../nbs/lib/columns.ipynb #757aee87
+def sets_of(table: pd.DataFrame, name: str) -> pd.Series:
+    "The sets that a column names; of a column such as `is_test`, whose rows are yes or no, test and train."
+    marks, part = table[name].str.lower().map(MARKS), split_of(name)
+    if part not in ("train", "test") or marks.isna().any() or (table[name] == "").all():
+        return table[name]
+    return (marks == 1).map({True: part, False: {"train": "test", "test": "train"}[part]})
+
+
+def _holds_sets(table, name):
+    "Whether every row of a column names a set, and not all the same one, whatever the column is called."
+    found = sets_of(table, name).map(split_of)
+    return found.nunique() > 1 and (found.notna() | table[name].map(is_unknown)).all()
+
+
 def _numbered(table, name):
     "Whether a column holds nothing but whole numbers: folds, even if it is named split."
-    return table[name].str.fullmatch(r"\d+").all() and table[name].nunique() > 1
+    return sets_of(table, name).str.fullmatch(r"\d+").all() and table[name].nunique() > 1
 
 
 def _stated(place, table, role, name):
@@ -72,15 +101,18 @@ def one_hot(
     used: list,  # columns with a role
 ) -> list[str] | None:  # the columns, one for each class
     "Find columns of zeros and ones, one of which is 1 in each row; `InputError` if a row has none or several."
-    values = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
-    columns = [name for name in table if name and name not in used and table[name].str.lower().isin(list(values)).all()]
+    marked = {name: table[name].str.lower().map(MARKS) for name in table if name and name not in used}
+    columns = [name for name in marked if marked[name].notna().all() and (table[name] != "").any()]
     if len(columns) < 2:
         return None
-    ones = sum(table[name].str.lower().map(values) for name in columns)
-    if len(wrong := ones[ones != 1]):
-        raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several "
-                         f"are 1 in {len(wrong)} of {len(table)} rows; choose the classes' column with `label_column`")
-    return columns
+    ones = lambda names: sum(marked[name] for name in names)
+    blocks = [columns[i:j] for j in range(len(columns), 1, -1) for i in range(j - 1)]
+    blocks = [block for block in sorted(blocks, key=len, reverse=True) if (ones(block) == 1).all()]
+    if blocks and all(set(block) <= set(blocks[0]) for block in blocks):
+        return blocks[0]
+    wrong = (ones(columns) != 1).sum()
+    raise InputError(f"{place}: no column is named label, and of the columns {', '.join(columns)} none or several "
+                     f"are 1 in {wrong} of {len(table)} rows; choose the classes' column with `label_column`")
 
 
 def labels_of(
@@ -88,4 +120,4 @@ def labels_of(
     columns: list[str],  # one for each class
 ) -> pd.Series:
     "Name the column that is 1."
-    return table[columns].apply(lambda column: column.str.lower().isin(["1", "1.0", "true"])).idxmax(axis=1)
+    return table[columns].apply(lambda column: column.str.lower().map(MARKS)).idxmax(axis=1)

@@ -12,6 +12,7 @@ from inspect import signature
 from pathlib import Path
 
 from .errors import InputError, check_choice, check_number
+from .names import safe_name
 from .settings import SHARED, setting, shared
 
 # %% ../../nbs/lib/config.ipynb #f1105989
@@ -31,11 +32,23 @@ def choice(default, text: str, *choices):  # a field of a dataclass
     return field(default=default, metadata={"help": text, "choices": choices})
 
 # %% ../../nbs/lib/config.ipynb #c17b1b03
+class Networks:
+    "Networks and their weights by name."
+
+    def __post_init__(self):
+        weights = {safe_name(name): weights for name, weights in self.weights.items()}
+        vars(self).update(backbones=tuple(map(safe_name, self.backbones)), weights=weights)
+
+    def weights_of(self, backbone: str) -> str:
+        "Return the weights of one backbone."
+        return self.weights.get(safe_name(backbone), self.weights.get("", "imagenet"))
+
+# %% ../../nbs/lib/config.ipynb #cea0adfa
 @dataclass(frozen=True)
-class Config:
+class Config(Networks):
     "Every setting of a run."
-    backbones: tuple = setting(("alexnet", "vgg19"), "networks: any classifiers of torchvision")
-    heads: tuple = setting(("svm", "knn", "softmax"), "also lda, robust, and fine-tuned, a network trained further")
+    backbones: tuple = setting(("alexnet", "vgg19"), "networks: of torchvision, timm:NAME, dinobloom-s, registered")
+    heads: tuple = setting(("svm", "knn", "softmax"), "also lda, robust, morphology (cells alone), fine-tuned")
     variants: tuple = setting((), "original, segmented; None: those present")
     weights: dict = field(default_factory=dict, metadata={"help": WEIGHTS})
     layer: str | None = shared("layer")
@@ -50,6 +63,10 @@ class Config:
     repeats: int = setting(1, "independent random splits")
     folds: int = setting(5, "of kfold, group-kfold and blocks")
     embargo: int = setting(75, "files left out on either side of a block")
+    embargo_by: str = choice("file", "what the embargo of blocks counts; stream: files of one's own slide, as far as "
+                             "file order shows slides taken in turn", "file", "stream")
+    scenes: bool = setting(False, "find images of one field, shifted, and keep them in one set; takes minutes")
+    locked: bool = setting(False, "leave out the last fifth of each class's files, for one test after every choice")
     features: str = choice("frozen", "what the heads see; fine-tuned: features of the network fine-tuned on the same "
                            "training rows, the paper's full method", "frozen", "fine-tuned")
     unfreeze: str | None = choice(None, "what fine-tuning trains; None: as little as is needed",
@@ -67,9 +84,7 @@ class Config:
     split_column: str | None = setting(None, "of a CSV: training, validation or test set; None: found by its name")
     quick: bool = setting(False, "at most 40 images a class: a first look, not a result")
 
-    def weights_of(self, backbone: str) -> str:
-        "Return the weights of one backbone."
-        return self.weights.get(backbone, self.weights.get("", "imagenet"))
+
 
 # %% ../../nbs/lib/config.ipynb #712e8ea5
 READING = ("similar", "bits", "layout", "path_column", "label_column", "patient_column", "split_column")
@@ -124,6 +139,9 @@ def make_head(
     if head == "robust":
         from leuknb.robust import Robust
         return make_estimator(config, Robust, backbone, progress=progress)
+    if head == "morphology":
+        from leuknb.cells import Morphology
+        return Morphology(progress=progress)
     from leuknb.heads import HEADS
     return HEADS[head](tune=config.tune, random_state=config.seed)
 
@@ -177,6 +195,8 @@ def check_split(
     "Raise `InputError` if no split is named, or if a file of one is to be drawn anew."
     if config.split == "":
         raise InputError("`split` is empty; choose given, group, paper, kfold, group-kfold, blocks, or a split.csv")
+    if config.embargo_by != "file" and config.split != "blocks":
+        raise InputError("`embargo_by` goes with split='blocks'; name that split, or leave `embargo_by` out")
     if config.split and Path(config.split).suffix.lower() == ".csv" and (config.repeats > 1 or config.quick):
         raise InputError(f"split {config.split!r}: a file is not drawn again; leave out `repeats` and `quick`")
 
@@ -191,6 +211,11 @@ def check_heads(
         check_choice("heads", head, [*HEADS, *OVER_PATHS])
     if "robust" in config.heads:
         check_robust(config)
+    if "morphology" in config.heads and "segmented" in config.variants:
+        raise InputError("the head morphology measures cells beside red ones, which segmented images lack; "
+                         "choose original alone as `variants`")
+    if "morphology" in config.heads and not config.tune:
+        raise InputError("the head morphology has no fixed settings; leave out tune=False")
     if (config.layer or config.pool) and set(config.heads) == {"fine-tuned"}:
         raise InputError("`layer` and `pool` choose what other heads see; the head fine-tuned takes the whole network: "
                          "leave them out")

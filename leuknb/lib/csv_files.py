@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .columns import find_columns, labels_of, one_hot, spelling
+from .columns import find_columns, labels_of, one_hot, sets_of, spelling
 from .datasets import VARIANTS, known_class, known_image
 from .errors import InputError, plural
 from .files import atomic, missing_reason
@@ -26,7 +26,9 @@ from .layouts import NAMES, abridged, fold_of, is_unknown, normal, split_of
 def _read_csv(path):
     "The rows as text; index: their line numbers; `extra`: the number of fields more than there are columns."
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise InputError(f'{path}: is not UTF-8 text; save it again as "CSV UTF-8"') from None
     if separator := re.match("sep=(.)\\s*\n", text):  # Excel's note
@@ -142,7 +144,7 @@ def _by_role(path, table, finder, stated, findings):
     if unread := [name for name in table if name not in used]:
         findings.warnings.append((path, f"columns that were not read: {', '.join(unread)}"))
     rows["patient"] = known_patients(path, rows["patient"], findings)
-    rows["split"] = _sets(path, rows["split"], found.get("split"))
+    rows["split"] = _sets(path, sets_of(table, found["split"]), found["split"]) if "split" in found else ""
     rows["fold"] = [fold_of(text) or text for text in rows["fold"].mask(rows["fold"].map(is_unknown), "")]
     return rows, found
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from .errors import InputError
-from ..networks import channel_stats
+from ..networks import blank, channel_stats
 
 # %% ../../nbs/lib/cut.ipynb #289d52c1
 def first_trained(model: nn.Module, unfreeze: str) -> str:  # such as "features.28"; "" for the whole network
@@ -21,7 +21,7 @@ def first_trained(model: nn.Module, unfreeze: str) -> str:  # such as "features.
     if unfreeze == "all":
         return ""
     if unfreeze == "classifier":
-        return names[-1]
+        return last_part(model)
     if "layer4" in names:
         return "layer4"
     if not isinstance(getattr(model, "features", None), nn.Sequential):
@@ -31,14 +31,19 @@ def first_trained(model: nn.Module, unfreeze: str) -> str:  # such as "features.
     pooled = [k for k in range(last) if any(isinstance(m, (nn.MaxPool2d, nn.AvgPool2d)) for m in parts[k].modules())]
     return f"features.{names[pooled[-1] + 1 if pooled else last]}"  # behind the last pooling that convolutions follow
 
+
+def last_part(model: nn.Module) -> str:
+    "Name the classifier: torchvision's is the last part of a network, other networks say which it is."
+    return getattr(model, "last_part", None) or [name for name, _ in model.named_children()][-1]
+
 # %% ../../nbs/lib/cut.ipynb #33d2f21b
 def rest_of(model: nn.Module, cut: str) -> nn.Module:  # shares the model's parameters
     "Take the model without what comes before the cut, which `first_trained` named."
     if not cut:
         return model
     (first, _, inner), names = cut.partition("."), [name for name, _ in model.named_children()]
-    if cut == names[-1]:
-        return getattr(model, cut)
+    if cut == last_part(model):
+        return model.get_submodule(cut)
     rest = copy.copy(model)
     rest._modules = model._modules | {name: nn.Identity() for name in names[:names.index(first)]}
     if inner:
@@ -49,6 +54,7 @@ def rest_of(model: nn.Module, cut: str) -> nn.Module:  # shares the model's para
 # %% ../../nbs/lib/cut.ipynb #01eb804e
 class TwoParts(nn.Module):
     "A network in two parts: `prefix`, which is frozen, and `forward`, which is trained."
+    layout = torch.channels_last  # of images in memory
 
     def dropout(self) -> list:
         "List the share of inputs that each dropout layer leaves out."
@@ -56,7 +62,7 @@ class TwoParts(nn.Module):
 
     def normalise(self, x):  # (n, 3, h, h), 0-1
         "Subtract the mean of each channel and divide by its standard deviation."
-        return ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        return ((x - self.mean) / self.std).contiguous(memory_format=self.layout)
 
     def set_colours(self, mean, std):
         "Set the mean and the standard deviation of each channel."
@@ -95,14 +101,24 @@ def _run_until(model, cut, x):
         handle.remove()
 
 # %% ../../nbs/lib/cut.ipynb #121561db
+def check_end(model: nn.Module, name: str, size: int):
+    "`InputError` unless the classifier is the last thing that a network computes."
+    x = blank(model, 2, size)
+    with torch.inference_mode():
+        whole, last = model(x), model.get_submodule(last_part(model))(_run_until(model, last_part(model), x))
+    same = last.flatten(1).shape == getattr(whole, "shape", None)
+    if not same or whole.device.type != "meta" and not torch.allclose(whole, last.flatten(1), atol=1e-4):
+        raise InputError(f"{name}: computes more after its last linear layer, {last_part(model)}; "
+                         "choose all as `unfreeze`, or end the network with that layer")
+
+# %% ../../nbs/lib/cut.ipynb #dd4f937d
 class StandardNetwork(TwoParts):
-    "torchvision's architecture, its last layer replaced."
+    "A published architecture, its last layer replaced."
 
     def __init__(self, model, unfreeze, dropout=None):
         super().__init__()
-        self.model, self.cut = model, first_trained(model, unfreeze)
-        last = [name for name, _ in model.named_children()][-1]
-        self.classifier = f"model.{last}."
+        self.model, self.cut, last = model, first_trained(model, unfreeze), last_part(model)
+        self.layout, self.classifier = getattr(model, "layout", self.layout), f"model.{last}."
         self.new = {f"model.{name}" for name in model.fresh if name.startswith(last)}
         self.parts = (rest_of(model, self.cut),)  # a tuple, so that nothing is registered twice
         self.requires_grad_(False)
@@ -124,13 +140,6 @@ class StandardNetwork(TwoParts):
         return self.model
 
 # %% ../../nbs/lib/cut.ipynb #2f42be13
-def is_stack(model: nn.Module) -> bool:
-    "Whether a network's features are a plain stack of convolutions, as AlexNet's and VGG's are."
-    kinds = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d)
-    features = getattr(model, "features", None)
-    return isinstance(features, nn.Sequential) and all(isinstance(part, kinds) for part in features)
-
-
 def walk(layers, x, summarise):
     "Pass through a stack of layers: the result, and what `summarise` makes of the activations after each ReLU."
     stats = []

@@ -11,11 +11,13 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import check_number, plural
+from .readers import format_of
 
 # %% ../../nbs/lib/depth.ipynb #21c979ec
 @contextmanager
@@ -164,7 +166,7 @@ def key(path) -> str:
 def _look(path):
     "Of a file with more than 8 bits: largest value, bits that it states (or None), whether it holds real numbers."
     with suppress(Exception), opened(path) as image:  # what cannot be read is reported by whoever reads it
-        if is_deep(image):
+        if is_deep(image) and not format_of(Path(path)):
             values, real = deep_values(path, image), image.mode == "F"
             said = stated_span(image, values)
             return path, values.max(), said and least_bits(said[1], real), real

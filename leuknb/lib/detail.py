@@ -19,7 +19,7 @@ from ..explain import attribution
 from .errors import InputError
 from .files import atomic, digest, read_image
 from .fragments import Bar, bars_html, facts_about, facts_html, neighbours_html, note_html, problem_html
-from .panels import AnnotationPanel, Sources, heading, model_options, offer, row
+from .panels import AnnotationPanel, Sources, heading, model_options, offer, row, shown_variant
 from .state import State
 from .stored import novelty_warning, stored_difference
 from .tables import jpeg, model_title, whole_percent
@@ -41,6 +41,11 @@ class AttributionPart:
         self.target.value = predicted
         self._shown = model, path
         self._start()
+
+    def hide(self):
+        "Stop explaining."
+        self._shown = None
+        self.sources.worker.cancel((id(self), "attribution"))
 
     def _start(self):
         if not self._shown:
@@ -128,12 +133,14 @@ class Detail(widgets.VBox):
         self.title, self.bars, self.facts = (widgets.HTML() for _ in range(3))
         self.attribution, self.near = AttributionPart(sources, state.pred.classes), Background(sources, NEAREST)
         self.stored, self.annotation = Background(sources), AnnotationPanel(state, sources.images)
-        super().__init__([
-            self.title, self.attribution.viewer, self.stored, row(self.model, self.attribution.target),
-            self.annotation, heading("All predictions"), self.bars, self.near, heading("Catalogue"), self.facts])
+        self.choice = row(self.model, self.attribution.target)
+        self.rest = widgets.VBox([heading("All predictions"), self.bars, self.near, heading("Catalogue"), self.facts])
+        super().__init__([self.title, self.attribution.viewer, self.stored, self.choice, self.annotation, self.rest])
         self.add_class("lk-panel")
         self.model.observe(lambda _: self.show_model(), "value")
         state.observe(lambda _: self.show(), ["current", "opened"])
+        if state.blinded:
+            state.notes.observe(lambda _: self.uncover(), "version")
         self.show()
 
     def show(self):
@@ -144,10 +151,30 @@ class Detail(widgets.VBox):
         if self.state.current is None:
             return
         pred, (i, j) = self.state.pred, self.state.current
+        hidden = self.state.hidden(pred.images[i])
+        for part in (self.stored, self.choice, self.rest):
+            part.layout.display = "none" if hidden else None
+        if hidden:
+            return self.cover(i, j)
         offer(self.model, model_options(self.state, i), j)
         self.index = i
         show_image(self.attribution.viewer, self.facts, pred, self.sources, i, j)
         self.show_model()
+
+    def cover(self, i, j):
+        "Show an image, and nothing that would influence the person who labels it."
+        name, images = self.state.alias(self.state.pred.images[i]), self.sources.images
+        self.attribution.hide()
+        self.title.value = f'<div class="lk-title"><b>{name}</b> · label it first: then its own label and the predictions are shown</div>'
+        blob = images.large(self.state.pred.images[i], shown_variant(self.state, images, i, j))
+        shown = {"variant": "", "caption": "image", "alt": name, "missing": "its file cannot be read"}
+        self.attribution.viewer.show(images=[shown], blobs=[blob], overlay=b"", overlay_index=-1, note="")
+
+    def uncover(self):
+        "Show what was hidden, or hide it again, after a change of the label."
+        if self.state.image is not None and (self.index is None) != self.state.hidden(self.state.image):
+            self.index = None
+            self.show()
 
     def show_model(self):
         "Show the prediction of the chosen model, and explain it in the background."

@@ -21,7 +21,7 @@ def check_choice(
     more: str = "",  # to add to the message, such as "several joined with +"
 ):  # the value
     "Return a value that is one of several; `InputError` lists them all if it is none."
-    if value not in known:
+    if value not in list(known):
         choices = ", ".join(map(str, known)) + (f"; {more}" if more else "")
         raise InputError(f"{name} {value!r}: choose from {choices}")
     return value

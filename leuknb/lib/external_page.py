@@ -17,7 +17,8 @@ MODEL = "model"  # its name among the baselines
 TABLES = {
     "table": ("Sensitivity, specificity, area under the ROC curve",
               "By image, and by group (patient or session) where groups are known. No interval: too few groups, or too "
-              "few that hold errors. The baselines see no cell."),
+              "few that hold errors. Pooled: one answer for each group, the mean log odds of its images, positive "
+              "above one half. The baselines see no cell."),
     "coverage": ("What is flagged", f"Flagged: novelty above {NOVEL}. Confidently wrong: a probability above 0.9, "
                  "wrong, not flagged. Distance: median, over the usual distance among training images."),
     "classes": ("Classes", "The share of each class that is found, by image."),

@@ -28,8 +28,8 @@ from .depth import assumed, key, settle_bits
 from .errors import InputError, plural
 from .files import digest, read_image
 from .progress import tqdm
-from .weights import WeightFile, weights_digest
-from ..networks import build_network, extractor, load_into, pool_activations, random_network
+from .weights import weights_digest
+from ..networks import architecture, network_for, open_weights, pool_activations, random_network
 from ..preprocess import Preprocessing
 
 # %% ../../nbs/lib/extract.ipynb #cb5c1896
@@ -38,24 +38,33 @@ class FeatureNetwork(nn.Module):
 
     def __init__(self, net: nn.Module, nodes: tuple, pool: str, dtype: torch.dtype, weights_digest: str = ""):
         super().__init__()
-        self.net, self.nodes, self.dtype = _pool_early(net, pool), nodes, dtype
+        self.net, self.nodes, self.pool, self.dtype = _pool_early(net, pool), nodes, pool, dtype
         self.weights_digest = weights_digest
 
     def forward(self, x):
-        outputs = self.net(x.to(self.dtype, memory_format=torch.channels_last))
-        return torch.cat([outputs[node] for node in self.nodes], 1)
+        outputs = self.net(x.to(self.dtype, memory_format=layout_of(self.net)))
+        return torch.cat([pool_activations(outputs[node], self.pool) for node in self.nodes], 1)
 
     @property
     def last_conv(self) -> nn.Module:
         "The module whose output is the last convolution stage (after its activation, where that is a module)."
         leaves = [module for module in self.net.modules() if not list(module.children())]
-        last = max(i for i, module in enumerate(leaves) if isinstance(module, nn.Conv2d))
+        last = max((i for i, module in enumerate(leaves) if isinstance(module, nn.Conv2d)), default=None)
+        if last is None:
+            raise InputError("the network has no convolution whose maps could be shown; choose another method")
         after = leaves[last + 1] if last + 1 < len(leaves) else None
         return after if isinstance(after, (nn.ReLU, nn.SiLU, nn.GELU, nn.Hardswish)) else leaves[last]
 
+
+def layout_of(net: nn.Module) -> torch.memory_format:
+    "How a network's code expects its images in memory."
+    return getattr(getattr(net, "net", net), "layout", torch.channels_last)
+
 # %% ../../nbs/lib/extract.ipynb #18ac6ee8
 def _pool_early(net, pool):
-    "Pool each output where it arises, so that large activations are not kept until the end."
+    "Pool each output where it arises, so that large activations are not kept until the end; of a traced network."
+    if not hasattr(net, "graph"):
+        return net
     end = next(node for node in net.graph.nodes if node.op == "output")
     outputs = {}
     for name, node in end.args[0].items():
@@ -111,13 +120,15 @@ class FeaturePlan:
     precision: str  # float32, bfloat16
     batch_size: int
     weights_digest: str = ""
+    code: str = ""  # digest of what a registered network computes from noise, since its code may change
 
     def about(self, weights: str) -> dict:  # name of the weights
         "What a `FeatureStore` depends on."
         steps = "+".join(self.preprocessing.steps)
         return {"version": VERSION, "backbone": self.name, "weights": f"{weights} {self.weights_digest}",
                 "layer": self.layer, "pool": self.pool, **asdict(self.preprocessing), "preprocess": steps,
-                "precision": self.precision, "device": self.device, "batch": self.batch_size}
+                "precision": self.precision, "device": self.device, "batch": self.batch_size,
+                **({"code": self.code} if self.code else {})}
 
 
 VERSION = 2  # of the way features are computed: raise it when they change
@@ -126,23 +137,33 @@ VERSION = 2  # of the way features are computed: raise it when they change
 def open_network(plan: FeaturePlan) -> FeatureNetwork:
     "Load the truncated network of a plan; backbones of the same settings share it."
     with TURNS.trace():
-        return _load(plan.name, plan.file, plan.seed, plan.nodes, plan.pool, plan.precision, plan.device)
+        return _load(plan.name, plan.file, plan.seed, plan.nodes, plan.pool, plan.precision, plan.device,
+                     architecture(plan.name))
 
 
 @lru_cache(maxsize=2)
-def _load(name, file, seed, nodes, pool, precision, device):
+def _load(name, file, seed, nodes, pool, precision, device, other):  # other: what is registered under the name
     "A truncated network with its weights, ready to compute."
     if file:
-        net = extractor(build_network(name), nodes)
-        load_into(net, WeightFile(file[0]), name)
+        net = network_for(name, open_weights(name, file[0]), nodes)
     else:
         net = random_network(name, seed, nodes=nodes)
     for module in net.modules():
         if hasattr(module, "inplace"):
             module.inplace = False
-    checksum, dtype = weights_digest(net.state_dict()), getattr(torch, precision)
-    net = net.to(device=device, dtype=dtype, memory_format=torch.channels_last).requires_grad_(False)
+    checksum, dtype = weights_digest(getattr(net, "net", net).state_dict()), getattr(torch, precision)
+    net = net.to(device=device, dtype=dtype, memory_format=layout_of(net)).requires_grad_(False)
     return FeatureNetwork(net, nodes, pool, dtype, checksum).eval()
+
+
+def code_digest(plan: FeaturePlan, network: FeatureNetwork) -> str:  # empty unless the network was registered
+    "Tell registered networks with the same weights and other code apart, by features of noise to four digits."
+    if (other := architecture(plan.name)) is None or other.on_meta:
+        return ""
+    size = plan.preprocessing.size
+    noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(plan.device)
+    with torch.inference_mode():
+        return digest(" ".join(f"{value:.3e}" for value in network(noise)[0].tolist()))
 
 
 def default_batch_size(name: str, size: int, device: str) -> int:

@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .depth import deep_values, is_deep, least_bits, opened, span_of
 from .errors import InputError
 from .progress import tqdm
+from .readers import format_of, reader_of
 
 # %% ../../nbs/lib/files.ipynb #3e941128
 def _to_bytes(values, span, info, white_is_zero=False):
@@ -57,6 +58,8 @@ def read_image(
     path: str | Path,
 ) -> Image.Image:  # upright, 8-bit RGB, loaded
     "Read one image; `InputError` names the file if it cannot be read."
+    if reader := reader_of(path):
+        return to_rgb(reader())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -247,6 +250,8 @@ def _format(path):
         raise InputError("is not a regular file")
     if path.stat().st_size == 0:
         raise InputError("empty file (0 bytes)")
+    if format_of(path):
+        return Image.registered_extensions().get(path.suffix.lower())  # as its name says
     with Image.open(path) as image:
         if getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: a phone's JPEG with a preview
             raise InputError(f"animated, or several pages ({image.n_frames} frames); export the right one")

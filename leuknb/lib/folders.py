@@ -21,6 +21,7 @@ from .datasets import CLASSES, VARIANTS, known_class, known_image
 from .errors import InputError, plural
 from .files import missing_reason
 from .layouts import abridged, facts_of, natural, normal, read_layout, unrepeated
+from .readers import ENDINGS, format_of
 
 # %% ../../nbs/lib/folders.ipynb #117e0a44
 @dataclass
@@ -55,8 +56,13 @@ def walk(
 
 # %% ../../nbs/lib/folders.ipynb #727b5f65
 _SNIFFED = ["JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP"]
-_ENDINGS = set(""".jpg .jpeg .jpe .jfif .png .apng .tif .tiff .bmp .dib .gif .webp .ppm .pgm .pbm .pnm .jp2 .j2k
-    .avif .tga .heic .heif .dcm .czi .nd2 .lif .vsi .svs .ndpi .mrxs .nef .cr2 .cr3 .arw .dng .psd .svg""".split())
+_ENDINGS = set(ENDINGS) | set(""".jpg .jpeg .jpe .jfif .png .apng .bmp .dib .gif .webp .ppm .pgm .pbm .pnm .jp2 .j2k
+    .avif .tga .nef .cr2 .cr3 .arw .dng .psd .svg""".split())
+
+
+def without_ending(path: Path) -> Path:
+    "Drop an ending that is one of an image; a number after a point is none."
+    return path.with_suffix("") if path.suffix.lower() in _ENDINGS else path
 
 
 def is_image(
@@ -67,6 +73,8 @@ def is_image(
         return True
     try:
         if path.is_file():
+            if format_of(path):
+                return True
             with Image.open(path, formats=_SNIFFED):
                 return True
     except Exception:  # not an image, whatever it is
@@ -257,7 +265,7 @@ def name_images(
     table: pd.DataFrame,  # label, variant, inner, whole
 ) -> pd.Series:  # the column `image`
     "Name images by class and stem, with the ending or the whole path where that keeps two files apart."
-    stems = [p.with_suffix("") if p.suffix.lower() in _ENDINGS else p for p in table["inner"]]
+    stems = map(without_ending, table["inner"])
     text = lambda paths: pd.Series([p.as_posix() for p in paths], table.index, dtype=str)
     image = table["label"] + "/" + text(stems).map(normal)
     for finer in (table["label"] + "/" + text(table["inner"]).map(normal), text(table["whole"])):

@@ -27,8 +27,8 @@ PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0
 
 
 def class_colour(k: int) -> str:
-    "Return the colour of class number k."
-    return PALETTE[k % len(PALETTE)]
+    "Return the colour of class number k: Okabe and Ito's eight, then hues a golden angle apart, light enough for black text."
+    return PALETTE[k] if k < len(PALETTE) else f"hsl({137.5 * k % 360:.0f}deg 55% {64 + 8 * (k % 3)}%)"
 
 
 def note_html(text: str) -> str:
@@ -85,7 +85,8 @@ def facts_about(pred: Predictions, images: RunImages, meta: pd.DataFrame, i: int
     facts = {"image": image, "label": pred.classes[pred.true[i]], "group": row.get("group", "–"),
              "size": f"{row.get('width', '–')} × {row.get('height', '–')} pixels",
              "held out in fold": ", ".join(map(str, folds)),
-             "misread by": f"{pred.wrong[i].sum()} of {pred.seen[i].sum()} models"}
+             "misread by": f"{pred.wrong[i].sum()} of {pred.seen[i].sum()} models",
+             "label quality": f"self-confidence {pred.self_confidence[i]:.2f}, margin {pred.margin[i]:+.2f}"}
     for variant in ("original", "segmented"):
         if (image, variant) in images.rows:
             path, sha256 = images.rows[image, variant]

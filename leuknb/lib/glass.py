@@ -13,7 +13,8 @@ from .errors import InputError
 from .files import parallel_map, read_image
 
 # %% ../../nbs/lib/glass.ipynb #df3b1afc
-DARK = 0.35  # of the glass, in the brightest channel
+DARK = 0.35  # of the glass nearby, in the brightest channel
+SHADE = 0.4  # of the brightest glass: the light that is left at the dark edge of a vignette, at least
 LEAST = 0.003  # share of the image that marks must cover to be left out; a small scale bar does no harm
 
 
@@ -22,7 +23,11 @@ def no_light(
 ) -> np.ndarray:  # (h, w) bool
     "Mark the pixels through which hardly any light came."
     brightest = rgb.max(axis=-1)
-    return brightest < max(25, DARK * np.percentile(brightest, 99.5))
+    level, (height, width) = np.percentile(brightest, 99.5), brightest.shape
+    step = max(1, min(height, width) // 40)
+    coarse = ndimage.uniform_filter(brightest, step)[::step, ::step]
+    near = ndimage.maximum_filter(coarse, 11).repeat(step, 0).repeat(step, 1)[:height, :width]  # a quarter of the image
+    return brightest < np.maximum(25, DARK * near.clip(SHADE * level, level))
 
 
 def _frame(rgb):

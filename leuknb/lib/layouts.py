@@ -65,7 +65,8 @@ def fold_of(
     "Recognise a fold of a cross-validation by its name."
     words = words_of(name)
     numbers = [str(int(w)) if w.isdecimal() else w for w in words if w.isdecimal() or len(w) == 1 and w != "k"]
-    others = [w for w in set(words) - NAMES["fold"] - {"k", "of", *numbers} if not w.isdecimal()]
+    filling = {"k", "of", "st", "nd", "rd", "th", *numbers}
+    others = [w for w in set(words) - NAMES["fold"] - filling if not w.isdecimal()]
     return numbers[0] if numbers and NAMES["fold"] & set(words) and not others else None
 
 
@@ -82,6 +83,7 @@ def is_person(
     "Report whether a name is that of a numbered person: `P01`, `patient_7`, `Case-12`."
     first, *rest = words_of(name) or [""]
     short = all(w.isdecimal() or w in NAMES["patient"] or len(w) <= 2 for w in rest)
+    short |= len(first) > 3 and any(w.isdecimal() for w in rest)  # such as patient-ALL-7
     return first in NAMES["patient"] and short and bool(set(rest) - NAMES["patient"])
 
 # %% ../../nbs/lib/layouts.ipynb #f422edda
@@ -121,15 +123,38 @@ def roles_by_name(
         named = {name for name in names if not is_unknown(name)} or names
         dividing = {kind_of(name) for name in named if (*place, name) in deeper} or {kind_of(name) for name in named}
         kinds[place] = dividing.pop() if len(dividing) == 1 else "other"
+    _spread_patients(beside, kinds)
     rows = []
     for path in paths:
         row = []
         for i, name in enumerate(path):
             kind = kinds[path[:i]]
             role = ("-" if kind in row else kind) if kind in PLURAL and kind != "class" else None
-            row.append("-" if role and kind_of(name) != kind else role)
+            coded = kind == "patient" and HAS_DIGIT(name) or kind_of(name) == kind
+            row.append("-" if role and not coded else role)
         rows.append(row)
     return rows
+
+
+HAS_DIGIT = re.compile(r"\d").search
+
+
+def _spread_patients(beside, kinds):
+    "Where one class holds folders of patients, its neighbours do, too; `InputError` for names that are no codes."
+    for place in [place for place, kind in kinds.items() if place and kind == "patient"]:
+        for other, kind in kinds.items():
+            named = sorted(name for name in beside[other] if not is_unknown(name) and not is_filler(name))
+            if other[:-1] != place[:-1] or len(other) != len(place) or kind not in ("other", "number") or not named:
+                continue
+            if others := [name for name in named if not HAS_DIGIT(name)]:
+                raise InputError(f"the meaning of {abridged(others)} in {'/'.join(other)}, beside the patients "
+                                 f"{abridged(sorted(beside[place]))}, cannot be seen; rename, or choose `layout`")
+            kinds[other] = "patient"
+
+
+def is_filler(name: str) -> bool:
+    "Report whether a folder's name means nothing, as `images` does."
+    return set(words_of(name)) <= NAMES["filler"]
 
 # %% ../../nbs/lib/layouts.ipynb #00dd761a
 def open_levels(
@@ -148,7 +173,7 @@ def drop_wrappers(
     _drop_lone(paths, rows)
     for path, row, spots in zip(paths, rows, open_levels(rows)):
         for i in spots:
-            filler = beside[path[:i]] == 1 and set(words_of(path[i])) <= NAMES["filler"]
+            filler = beside[path[:i]] == 1 and is_filler(path[i])
             row[i] = "-" if filler and row.count(None) > 1 else None
     _drop_lone(paths, rows)
 
@@ -195,7 +220,7 @@ def _check_mixed(paths, spots):
     names = {p[s[0]] for p, s in zip(paths, spots) if len(s) > 1}
     for kind in ("split", "fold", "patient"):
         some = sorted(name for name in names if kind_of(name) == kind)
-        if len(some) > 1 and (others := sorted(names - set(some))):
+        if len(some) > (kind != "split") and (others := sorted(names - set(some))):
             raise InputError(f"the meaning of {abridged(others)}, beside the {PLURAL[kind]} {abridged(some)}, "
                              "cannot be seen; rename or remove it, or choose `layout`")
 

@@ -19,10 +19,12 @@ from .csv_files import read_list
 from .depth import settle_bits
 from .errors import InputError, check_choice, plural
 from .extract import image_paths
+from .fields import as_tiles, check_tiles, pooled_table, scale_notes, training_scale
 from .files import atomic, digest, examine, missing_reason, parallel_map, read_image, write_json
 from .folders import is_image, walk
 from .glass import glass_problem
 from .runs import Run
+from .tiles import pooling_note
 from ..splits import train_test_rows
 
 # %% ../../nbs/lib/models.ipynb #5a91ab53
@@ -39,6 +41,8 @@ def store_model(
         facts = store_network(folder, stem, model)
     elif cell["head"] == "robust":
         facts = store_robust(folder, stem, model)
+    elif cell["head"] == "morphology":
+        facts = store_morphology(folder, stem, model)
     else:
         facts = store_head(folder, stem, model, backbone, features, f"{cell['backbone']}-{cell['variant']}.npy")
     facts["score"] = None if np.isnan(facts["score"]) else float(facts["score"])
@@ -78,6 +82,15 @@ def store_robust(folder: Path, stem: str, model) -> dict:  # model: a Robust
     return {"params": backbone_settings(backbone, folder), "weights_digest": backbone.weights_digest_, "file": stem,
             "features": f"{stem}.npy", "score": head.best_score_, "chosen": head.best_params_}
 
+# %% ../../nbs/lib/models.ipynb #b3296eff
+def store_morphology(folder: Path, stem: str, model) -> dict:  # model: a Morphology
+    "Store a model of cells alone: its head, the scale, and what stands for missing measures."
+    cells, head = (step for _, step in model.pipeline_.steps)
+    store_features(folder / f"{stem}.npy", model.training_)
+    save_head(head, folder / f"{stem}.skops")
+    return {"params": {"red": cells.red_, "medians": cells.medians_.tolist()}, "weights_digest": "",
+            "file": f"{stem}.skops", "features": f"{stem}.npy", "score": head.best_score_, "chosen": head.best_params_}
+
 # %% ../../nbs/lib/models.ipynb #c99f89e2
 def store_features(
     path: Path,
@@ -116,6 +129,8 @@ def model_row(
 ) -> pd.Series:
     "Find a stored model; by default the best on original images (on segmented ones, if the run has no others)."
     models = stored_models(run)
+    if not run.classes:
+        raise InputError(f"{run.path}: its predictions have no probabilities (columns p_CLASS), which this needs")
     if model is None:
         original = models[models["variant"] == "original"]
         candidates = models if original.empty else original
@@ -148,7 +163,10 @@ def pipeline(
     row, folder = model_row(run, model), run.path / "models"
     if row["head"] == "fine-tuned":
         return make_pipeline(open_network(folder / row["file"], row["weights_digest"], **settings))
-    backbone, features = open_backbone(run, row, **settings), stored_features(run, row["features"])
+    features = stored_features(run, row["features"])
+    if row["head"] == "morphology":
+        return make_pipeline(open_cells(row["params"], **settings), load_head(folder / row["file"], features))
+    backbone = open_backbone(run, row, **settings)
     if row["head"] == "robust":
         from leuknb.robust import load_robust
         return make_pipeline(backbone, load_robust(folder / row["file"], features))
@@ -170,6 +188,19 @@ def open_backbone(
     return backbone
 
 
+def open_cells(
+    params: dict,  # red, medians
+    cache: bool = True,
+    progress: bool = False,
+    device: str = "auto",  # not used: cells are measured by the processor
+):  # fitted CellFeatures
+    "Make the measuring part of a model of cells alone again."
+    from leuknb.cells import CellFeatures
+    cells = CellFeatures(cache=cache, progress=progress)
+    cells.red_, cells.medians_ = params["red"], np.array(params["medians"])
+    return cells
+
+# %% ../../nbs/lib/models.ipynb #37c2c83f
 def open_network(
     path: Path,
     measured: str,  # its digest when it was measured
@@ -295,30 +326,86 @@ def beside_own(
     return own.join(table)
 
 # %% ../../nbs/lib/models.ipynb #9534c37c
-def predict(
-    run: Run | str | Path,
-    images: list[str | Path],  # files or folders, or a single CSV with a column of paths
-    model: str | None = None,  # backbone/head/variant; None: the best by inner validation
-    on_bad: str = "error",  # "skip": images that cannot be read are rows without a class and with a reason
-    **settings,  # of the Backbone: device, progress, cache
-) -> pd.DataFrame:  # (columns of the CSV), image, predicted, p_<class>..., novelty, distance, abstain, (problem)
-    "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
-    run = run if isinstance(run, Run) else Run(run)
-    row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
-    glass = "white" in fitted[0].preprocessing_.steps
-    own, images = listed_in_csv(images)
-    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"), glass)
-    good = [number for number, (_, reason) in enumerate(listed) if not reason]
-    paths = [listed[number][0] for number in good]
+def classify(
+    run: Run,
+    row: pd.Series,  # from `model_row`
+    fitted,  # its pipeline
+    paths: list,  # of images
+) -> pd.DataFrame:  # predicted, p_<class>..., novelty, distance
+    "Predict images that can be read, with every digit."
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
     table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
     table = towards_prior(table, evidence(fitted[-1], inputs), training_rows(run, row["variant"])["label"])
     score = novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None
-    table["novelty"], table["distance"] = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan,) * 2
-    table["abstain"] = (table["novelty"] > NOVEL).astype("boolean")
-    table = table.set_axis(good).reindex(range(len(listed)))
+    novelty, distance = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan, np.nan)
+    return table.assign(novelty=novelty, distance=distance)
+
+# %% ../../nbs/lib/models.ipynb #ab09dd41
+def predicted_images(
+    run: Run,
+    images: list,  # files or folders
+    model: str | None,  # backbone/head/variant
+    on_bad: str,
+    tiling: dict,  # scale, tile, overlap
+    **settings,  # of the Backbone
+) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
+    "Classify images, whole or tile by tile."
+    row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
+    glass = "white" in getattr(getattr(fitted[0], "preprocessing_", None), "steps", ())
+    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"), glass)
+    paths, reasons = [path for path, reason in listed if not reason], {str(path): why for path, why in listed}
+    training, notes = training_scale(facts["data"], training_rows(run, row["variant"])), []
+    with as_tiles(paths, training, **tiling, on_bad=on_bad) as tiles:
+        table, names = classify(run, row, fitted, tiles["path"].tolist()), tiles["image"].tolist()
+    if "factor" in tiles:
+        table, reasons = pooled_table(table, names), reasons | tiles.attrs["problems"]
+        names, notes = list(table.index), [pooling_note(table, len(paths))]
+    if tiling["scale"] is None and row["head"] != "morphology":  # which measures cells in red cells already
+        notes += scale_notes(paths, training, tiling["tile"])
+    rows = {name: number for number, name in enumerate(names)}
+    table = table.assign(abstain=(table["novelty"] > NOVEL).astype("boolean")).reset_index(drop=True)
+    table = table.reindex([rows.get(str(path), -1) for path, _ in listed]).reset_index(drop=True)
     table.insert(0, "image", [str(path).encode(errors="backslashreplace").decode() for path, _ in listed])
-    table = table if on_bad == "error" else table.assign(problem=[reason for _, reason in listed])
+    return table if on_bad == "error" else table.assign(problem=[reasons[str(path)] for path, _ in listed]), notes
+
+
+def pooled_by(
+    table: pd.DataFrame,  # from `predicted_images`
+    values: pd.Series,  # (n,) such as patients
+) -> pd.DataFrame:  # the value, predicted, p_<class>..., novelty, distance, images, abstain
+    "Pool the images of each patient; `InputError` for an image without one."
+    if nameless := table["image"][(values == "").to_numpy()].tolist():
+        raise InputError(f"`pool_by` {values.name}: empty for {plural(len(nameless), 'image')}, such as {nameless[0]}")
+    usable = table["predicted"].notna()
+    pooled = pooled_table(table[usable], values[usable].tolist()).rename(columns={"tiles": "images"})
+    return pooled.assign(abstain=pooled["novelty"] > NOVEL).rename_axis(values.name).reset_index()
+
+# %% ../../nbs/lib/models.ipynb #022ff2d7
+def predict(
+    run: Run | str | Path,
+    images: list[str | Path],  # files or folders, or a single CSV with a column of paths
+    model: str | None = None,  # backbone/head/variant; None: the best by inner validation
+    on_bad: str = "error",  # "skip": images that cannot be used are rows without a class and with a reason
+    scale: str | float | None = None,  # of the images: auto, a factor, micrometres a pixel such as 0.25um
+    tile: int | None = None,  # pixels, of tiles to cut; None: with a scale as large as the training images, else none
+    overlap: int = 0,  # of tiles, pixels
+    pool_by: str | None = None,  # a column of the CSV, such as patient: one row for each of its values
+    **settings,  # of the Backbone: device, progress, cache
+) -> pd.DataFrame:  # (columns of the CSV), image, predicted, p_<class>..., novelty, distance, abstain, (tiles, problem)
+    "Classify images with a stored model, and score how far they are from its training images; not for diagnosis."
+    check_tiles(scale, tile, overlap)
+    run = run if isinstance(run, Run) else Run(run)
+    own, images = listed_in_csv(images)
+    if pool_by is not None and own is None:
+        raise InputError("`pool_by` names a column of a CSV; give the images as one CSV")
+    if pool_by is not None:
+        check_choice("pool_by", pool_by, list(own))
+    tiling = dict(scale=scale, tile=tile, overlap=overlap)
+    table, notes = predicted_images(run, images, model, on_bad, tiling, **settings)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+    if pool_by is not None:
+        return pooled_by(table, own[pool_by])
     return table if own is None else beside_own(own, table)
 
 # %% ../../nbs/lib/models.ipynb #9b2212df
@@ -328,7 +415,8 @@ def training_features(
     variant: str,
 ) -> tuple[list[str], np.ndarray]:  # image ids, (n_train, n_features) float32
     "Read the images that the stored models of one backbone and variant were fitted on, with their features."
-    files = stored_models(run).query("backbone == @backbone and variant == @variant")["features"].dropna()
+    of_network = "backbone == @backbone and variant == @variant and head != 'morphology'"
+    files = stored_models(run).query(of_network)["features"].dropna()
     if files.empty:
         raise InputError(f"{run.path}: no model on features of {backbone}, {variant}; "
                          "run it with a head such as svm, too")

@@ -61,6 +61,13 @@ def home_set(run: Run, variant: str, positive: list) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
+def known_patients(images: pd.DataFrame, run: Run, variant: str) -> list[str]:
+    "Name the groups of images that are patients of the run's training images, too."
+    rows = training_rows(run, variant)
+    patients = set(rows["patient"].astype(str)) if "patient" in rows else set()
+    return sorted((set(images["group"]) & patients) - {""})
+
+
 def trained_on(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (n,) bool
     "Mark the images whose bytes are those of a training image."
     seen = set(training_rows(run, variant)["sha256"])

@@ -7,6 +7,7 @@ __all__ = ['explore_page']
 
 # %% ../../nbs/lib/page.ipynb #99f5754d
 import os
+import re
 import secrets
 import socket
 import sys
@@ -17,16 +18,19 @@ import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
 
+from .annotations import annotations_path
 from .errors import InputError
 from .files import write_json
 from .runs import Run
+from .toolbar import read_view
 from .widgets import EXPLORER_ASSETS
 
 # %% ../../nbs/lib/page.ipynb #9274de15
-def page_notebook(folder: str | Path, run: str | Path, images: str | Path | None = None) -> Path:
-    "Write the notebook that the page shows: one cell."
-    moved = images and str(Path(images).resolve())
-    code = f"from leuknb.explore import explore\nexplore({str(Path(run).resolve())!r}, images={moved!r}, static=False)"
+def page_notebook(folder: str | Path, run: str | Path, images: str | Path | None = None, **options) -> Path:
+    "Write the notebook that the page shows: one cell. The options are those of `explore`."
+    options = {"images": images and str(Path(images).resolve()), "static": False} | options
+    settings = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    code = f"from leuknb.explore import explore\nexplore({str(Path(run).resolve())!r}, {settings})"
     cell = {"cell_type": "code", "id": "explore", "execution_count": None, "metadata": {}, "outputs": [],
             "source": code}
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -59,6 +63,23 @@ def reached(host: str) -> str:
     host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     return f"[{host}]" if ":" in host else host
 
+
+def foreign_hosts(host: str) -> str:
+    "Write a pattern of the Host headers, without port, that are not the page's own; a tunnel may change the port."
+    own = {reached(host).lower(), "localhost", "127.0.0.1", "[::1]"}
+    if not is_local(host):
+        own |= {socket.gethostname().lower(), socket.getfqdn().lower()}
+    patterns = [re.escape(name) for name in sorted(own)]
+    if host in ("0.0.0.0", "::", ""):  # all addresses of this computer; only a name can be made to lead elsewhere
+        patterns += [r"[\d.]+", r"\[[\da-f:.]+\]"]
+    return rf"(?!(?:{'|'.join(patterns)})\Z).*$"
+
+
+def refuse_foreign_hosts(app, host: str):  # app: of tornado
+    "Answer 403 to requests, websockets among them, whose Host header is not the page's own; call it before all others."
+    from tornado.web import ErrorHandler
+    app.add_handlers(foreign_hosts(host), [(".*", ErrorHandler, {"status_code": 403})])
+
 # %% ../../nbs/lib/page.ipynb #bf707f21
 def open_when_ready(address: str, port: int, host: str, seconds: float = 60):
     "Open the page (an address with its token) in the browser once the server listens."
@@ -80,7 +101,14 @@ def serve(notebook: Path, theme: str, **options):  # of Voila: ip, port, token, 
     extensions = ["anywidget", "@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
     page = {"theme": theme, "template": "leuknb", "extension_allowlist": extensions}
     server = {**options, "port_retries": 0, "log_level": "ERROR"}
-    Voila.launch_instance([str(notebook)], config=Config({"Voila": server, "VoilaConfiguration": page}))
+
+    class Page(Voila):
+        "Voila, for requests to its own name alone."
+
+        def init_handlers(self):
+            refuse_foreign_hosts(self.app, options["ip"])
+            return super().init_handlers()
+    Page.launch_instance([str(notebook)], config=Config({"Voila": server, "VoilaConfiguration": page}))
 
 # %% ../../nbs/lib/page.ipynb #fe18d6e6
 def explore_page(
@@ -90,18 +118,26 @@ def explore_page(
     host: str = "127.0.0.1",
     images: str | Path | None = None,  # where the image folder has moved to
     theme: str = "light",  # light, dark
+    rater: str = "",  # the name of the person who annotates
+    blinded: bool = False,  # hide label and predictions of an image until the rater has labelled it
+    view: str = "",  # a link that was copied from an explorer
 ):
     "Serve the explorer as a page, until Ctrl-C."
     Run(run).predictions  # a damaged run is reported before the server starts
+    annotations_path(run, rater)
+    if blinded and (view or not rater):
+        raise InputError("blinded: needs the name of the rater, and takes no view")
+    shown = f"#view={str(view).rsplit('view=', 1)[-1]}" if view and read_view(view) else ""
     if find_spec("voila") is None:
         raise InputError("the page needs Voila: pip install 'leuknb[lab]'")
     port, token = free_port(host, port), secrets.token_urlsafe(24)
     if not is_local(host):
         warning = f"Open to the network on {host}: whoever has the address with its token can see these images."
         print(warning, file=sys.stderr)
-    address = f"http://{reached(host)}:{port}/?token={token}"
+    address = f"http://{reached(host)}:{port}/?token={token}{shown}"
     print(f"Explorer of {run}: {address}\nCtrl-C ends it.", flush=True)
     if open_browser:
         threading.Thread(target=open_when_ready, args=(address, port, host), daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="leuknb-page-") as folder:
-        serve(page_notebook(folder, run, images), theme, ip=host, port=port, token=token, open_browser=False)
+        notebook = page_notebook(folder, run, images, rater=rater, blinded=blinded)
+        serve(notebook, theme, ip=host, port=port, token=token, open_browser=False)

@@ -83,10 +83,10 @@ class FilterBar(widgets.HBox):
         folds = ([] if state.pred.overlap else [("all", -1)]) + [(str(fold), fold) for fold in state.pred.folds]
         self.boxes, more = filter_widgets(folds)
         self.slider, self.fold, self.order, self.reverse, self.clear = more.values()
-        children = [*self.boxes.values(), *more.values()]
-        super().__init__([child for child in children if child is not self.fold or len(state.pred.folds) > 1])
-        self.add_class("lk-filters")
-        for widget, name in ((self.order, "sort"), (self.fold, "short"), (self.boxes["predicted"], "predicted")):
+        shown = [self.boxes["annotated"]] if state.blinded else [*self.boxes.values(), *more.values()]
+        super().__init__([child for child in shown if len(state.pred.folds) > 1 or child is not self.fold])
+        parts = self, self.order, self.fold, self.boxes["predicted"]
+        for widget, name in zip(parts, ("filters", "sort", "short", "predicted")):
             widget.add_class(f"lk-{name}")
         for box in (*self.boxes.values(), self.slider, self.order, self.reverse):
             box.observe(self._read, "value")
@@ -125,13 +125,17 @@ def shown_variant(state: State, images: RunImages, i: int, j: int) -> str:
 def card(state: State, i: int, j: int) -> dict:
     "Describe the thumbnail of image i, which model j represents, for the browser."
     pred, image = state.pred, state.pred.images[i]
+    if state.hidden(image):
+        name, flagged = state.alias(image), state.notes[image]["flagged"] == "yes"
+        return {"image": image, "name": name, "alt": f"{name}, not labelled yet{'; flagged' if flagged else ''}",
+                "predicted": "no label yet", "mark": "", "flagged": flagged}
     true, predicted = pred.classes[pred.true[i]], pred.classes[pred.predicted[i, j]]
     wrong, seen, confidence = pred.wrong[i].sum(), pred.seen[i].sum(), whole_percent(pred.confidence[i, j])
     annotation, any_class = state.notes[image], state.filters.chosen.get("true", "any") == "any"
     alt = (f"{image}: true {true}, predicted {predicted} with {confidence} by {model_title(*pred.models[j])}; "
            f"misread by {wrong} of {seen} models{'; flagged' if annotation['flagged'] else ''}")
     return {"image": image, "name": image.split("/")[-1], "predicted": predicted, "wrong": bool(pred.wrong[i, j]),
-            "confidence": confidence, "badge": f"{wrong}/{seen} wrong",
+            "mark": "✗ " if pred.wrong[i, j] else "✓ ", "confidence": confidence, "badge": f"{wrong}/{seen}",
             "badge_title": f"misread by {wrong} of {seen} models", "flagged": annotation["flagged"] == "yes",
             "label": annotation["label"], "chip": f"true: {true}" if any_class else "", "alt": alt}
 
@@ -139,47 +143,57 @@ def card(state: State, i: int, j: int) -> dict:
 
 # %% ../../nbs/lib/panels.ipynb #194ce0ba
 def missing_notice(images: RunImages, names: list, thumbs: list) -> str:
-    "Say what to do about images of a page without a file; empty if there are none."
+    "Say what to do about images without a file; empty if there are none."
     missing = [images.rows[name][0] if name in images.rows else f"{name[0]}, which catalogue.csv lacks"
                for name, thumb in zip(names, thumbs) if not thumb]
-    return (f"{len(missing)} of {len(names)} image files on this page are missing or unreadable, such as {missing[0]}. "
+    return (f"{len(missing)} of {len(names)} image files shown here are missing or unreadable, such as {missing[0]}. "
             "If the folder has moved, open the explorer with images=\"its new place\".") if missing else ""
 
 # %% ../../nbs/lib/panels.ipynb #1778a140
+def stretch(state: State, images: RunImages, start: int, stop: int) -> tuple[dict, list]:  # for the widget; thumbnails
+    "Describe the images between two places, with a notice about those without a file."
+    part = list(zip(*(numbers[start:stop] for numbers in state.shown)))
+    names = [(state.pred.images[i], shown_variant(state, images, i, j)) for i, j in part]
+    thumbs, items = [images.thumbnail(*name) for name in names], [card(state, i, j) for i, j in part]
+    return {"start": start, "items": items, "notice": missing_notice(images, names, thumbs)}, thumbs
+
+# %% ../../nbs/lib/panels.ipynb #c31b8067
 class GalleryPanel(widgets.VBox):
-    "One page of thumbnails."
+    "Thumbnails of the images that the filters leave; the browser asks for those near its visible rows."
 
     def __init__(self, state: State, images: RunImages):
-        self.state, self.images, self.gallery, self._filled = state, images, Gallery(), None
+        self.state, self.images, self.gallery = state, images, Gallery()
+        self.seen = 0, 24  # between which places the browser shows images
         super().__init__([self.gallery])
         self.add_class("lk-left")
-        self.gallery.observe(lambda change: state.turn(change["new"]), "page")
         self.gallery.observe(lambda change: state.select(change["new"]), "selected")
         self.gallery.on_msg(lambda _, message, __: self.hear(message))
-        state.observe(lambda _: self.fill(), ["version", "page"])
+        state.observe(lambda _: self.fill(), "version")
         state.observe(lambda change: self.gallery.set_trait("selected", change["new"]), "selected")
         self.fill()
 
     def hear(self, message):
-        "Open or flag an image, as the browser asks."
+        "Open, flag or pin an image, or send a stretch of the gallery, as the browser asks."
         if "open" in message:
-            return self.state.open(message["open"])
-        toggle_flag(self.state, message["flag"])
+            self.state.open(message["open"])
+        elif "flag" in message:
+            toggle_flag(self.state, message["flag"])
+        elif "pin" in message:
+            self.state.pinned = message["pin"] if message["pin"] != self.state.pinned else ""
+        else:
+            self.seen, (start, stop) = message["seen"], message["look"]
+            content, thumbs = stretch(self.state, self.images, start, min(stop, start + 1000))
+            self.gallery.send(content | {"version": self.gallery.version}, thumbs)
 
     def fill(self):
-        "Show the page, with a notice about images without a file."
-        state, size = self.state, self.state.page_size
-        if self._filled == (state.version, state.page):
-            return
-        self._filled, start, total = (state.version, state.page), state.page * size, len(state.shown[0])
-        page = list(zip(*(numbers[start:start + size] for numbers in state.shown)))
-        names = [(state.pred.images[i], shown_variant(state, self.images, i, j)) for i, j in page]
-        thumbs = [self.images.thumbnail(*name) for name in names]
-        picked = "" if state.filters.picked is None else " · picked on the map"
-        self.gallery.show(
-            items=[card(state, i, j) for i, j in page], thumbs=thumbs, start=start, total=total, page=state.page,
-            pages=-(-total // size), selected=state.selected, notice=missing_notice(self.images, names, thumbs),
-            title=f"{total:,} of {len(state.pred.images):,} images{picked}")
+        "Show the images: those around the current one, or, where the gallery may stay, those that were seen."
+        state, (first, last) = self.state, self.seen
+        start = first if state.keep else max(0, state.selected - (last - first) // 2)
+        content, thumbs = stretch(state, self.images, start, start + last - first)
+        picked = "" if state.filters.picked is None else f" · {state.filters.source or 'picked on the map'}"
+        total = len(state.shown[0])
+        title = f"{total:,} of {len(state.pred.images):,} images{picked}"
+        self.gallery.show(**content, thumbs=thumbs, total=total, selected=state.selected, keep=state.keep, title=title)
 
 # %% ../../nbs/lib/panels.ipynb #b0ed3cbc
 def save_labels(state: State, images: RunImages):
@@ -194,7 +208,8 @@ class AnnotationPanel(widgets.VBox):
 
     def __init__(self, state: State, images: RunImages):
         self.state, self.images, self.saved = state, images, widgets.HTML()
-        self.form = AnnotationForm(labels=state.pred.classes, problem=state.notes.problem)
+        empty = "choose a class" if state.blinded else "as it is"
+        self.form = AnnotationForm(labels=state.pred.classes, problem=state.notes.problem, unlabelled=empty)
         self._turn, self._latest = threading.RLock(), {}
         super().__init__([self.form, self.saved])
         self.add_class("lk-panel")
@@ -226,8 +241,7 @@ class AnnotationPanel(widgets.VBox):
         if "note" in change and image == self.form.image:
             self.form.note = clean_text(change["note"])  # the box holds it already
         self.state.notes.set(image, **change)
-        if "note" not in change:
-            self.fill()  # a change that could not be saved is taken back on the screen
+        "note" in change or self.fill()  # a change that could not be saved is taken back on the screen
 
 # %% ../../nbs/lib/panels.ipynb #560b4c34
 def model_options(state: State, i: int | None = None) -> list:  # (text, model number)

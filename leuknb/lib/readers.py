@@ -6,7 +6,9 @@
 __all__ = ['reader_of']
 
 # %% ../../nbs/lib/readers.ipynb #9f5ac5b7
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -49,10 +51,11 @@ def as_image(
     "Turn an array into an image; `InputError` if it holds several."
     single = [k for k, letter in enumerate(axes) if values.shape[k] == 1 and letter not in "YX"]
     values, axes = values.squeeze(tuple(single)), "".join(a for k, a in enumerate(axes) if k not in single)
-    if axes == "CYX" and len(values) == 3:
+    if axes == "CYX" and len(values) == 3 or axes == "SYX":
         values, axes = np.moveaxis(values, 0, -1), "YXS"
     if axes not in ("YX", "YXS") or axes == "YXS" and values.shape[2] not in (3, 4):
-        parts = [f"{n} {AXES.get(a, 'parts')}" for a, n in zip(axes, values.shape) if a not in "YX"]
+        one_pixel = "YXS" if axes[-1:] == "S" and values.shape[-1] in (3, 4) else "YX"
+        parts = [f"{n} {AXES.get(a, 'parts')}" for a, n in zip(axes, values.shape) if a not in one_pixel]
         raise InputError(f"{path}: holds {', '.join(parts)}, not one image in colour; export the one that is meant")
     return Image.fromarray(np.ascontiguousarray(bytes_of(values, path, bits)))
 
@@ -71,7 +74,9 @@ def read_tiff(path: Path) -> Image.Image:
         values = series.asarray(level=0)
         if page.photometric.name == "MINISWHITE":
             values = np.iinfo(values.dtype).max - values
-        return as_image(values, series.axes, path, page.bitspersample if page.bitspersample % 8 else None)
+        said = re.search(r'SignificantBits="(\d+)"', file.ome_metadata or "")
+        bits = int(said[1]) if said else page.bitspersample if page.bitspersample % 8 else None
+        return as_image(values, series.axes, path, bits)
 
 
 def read_dicom(path: Path) -> Image.Image:
@@ -154,7 +159,7 @@ class Format:
 
 
 FORMATS = [
-    Format("TIFF of several pages, tiles or levels, OME-TIFF", ".tif .tiff .btf .tf8", "tifffile", read_tiff),
+    Format("TIFF of several pages or levels, OME-TIFF", ".tif .tiff .btf .tf8", "tifffile", read_tiff),
     Format("DICOM", ".dcm .dicom", "pydicom", read_dicom),
     Format("HEIC", ".heic .heif .hif", "pillow_heif", read_heif),
     Format("Zeiss CZI", ".czi", "pylibCZIrw", read_czi),
@@ -169,13 +174,16 @@ ENDINGS = {ending: one for one in FORMATS for ending in one.endings.split()}
 
 # %% ../../nbs/lib/readers.ipynb #20f8ecde
 def is_plain(path: Path) -> bool:
-    "Is a TIFF one that Pillow reads: a single page, or no TIFF at all, whatever its name says?"
+    "Is a TIFF left to Pillow: a single page that it can open, or no TIFF at all, whatever its name says?"
     import tifffile
     try:
         with tifffile.TiffFile(path) as file:
-            return len(file.pages) == 1 and not file.is_ome and not file.is_bigtiff
+            several = len(file.pages) > 1
     except (tifffile.TiffFileError, OSError, ValueError):
         return True
+    with suppress(Exception), Image.open(path):
+        return not several
+    return False
 
 
 def format_of(path: Path) -> Format | None:

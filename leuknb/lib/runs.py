@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from .clusters import clusters_of
 from .config import Config, make_backbone
 from .depth import assume_bits
 from .errors import InputError
@@ -134,21 +135,8 @@ class RunTables:
     comparison = cached_property(lambda self: read_table(self.path / "comparison.csv"))
 
 # %% ../../nbs/lib/runs.ipynb #4ed95bf8
-class Run(RunTables):
-    "A run folder: its settings, tables and models."
-
-    classes = property(lambda self: [c[2:] for c in self.predictions if c.startswith("p_")])
-    synthetic = property(lambda self: self.config["data"]["synthetic"])
-    complete = property(lambda self: (self.path / "report.html").exists())
-
-    @cached_property
-    def models(self) -> pd.DataFrame:
-        "The stored models: backbone, head, variant, score (inner validation accuracy), chosen settings and files."
-        paths = sorted((self.path / "models").glob("*.json"))
-        models = [read_json(path, (*CELL, "file")) for path in paths]
-        models.sort(key=lambda model: model["head"] in OVER_PATHS)  # heads on shared features come first
-        columns = [*CELL, "score", "chosen", "params", "weights_digest", "file", "features"]
-        return pd.DataFrame(models, columns=columns)
+class RunPlaces(RunTables):
+    "Where a run keeps what it makes on the way."
 
     def part(self, backbone: str, head: str, variant: str) -> Path:
         "Where the predictions of one cell are kept until the run is complete."
@@ -158,6 +146,30 @@ class Run(RunTables):
         "Where a fine-tuned network is kept: the first fold's with the models, the others until the run is complete."
         name = f"{backbone}-fine-tuned-{variant}"
         return self.path / (f"parts/{name}-{fold}.safetensors" if fold else f"models/{name}.safetensors")
+
+# %% ../../nbs/lib/runs.ipynb #26fde591
+class Run(RunPlaces):
+    "A run folder: its settings, tables and models."
+
+    classes = property(lambda self: [c[2:] for c in self.predictions if c.startswith("p_")])
+    synthetic = property(lambda self: self.config["data"]["synthetic"])
+    clusters = cached_property(lambda self: clusters_of(self.catalogue, self.split, self.choices.split or ""))
+    complete = property(lambda self: (self.path / "report.html").exists())
+
+    @classmethod
+    def from_predictions(cls, csv: str | Path, data: str | Path, out: str | Path | None = None, **options):
+        "Make a run, its report and its audit from another model's table of predictions (`leuknb.lib.theirs`)."
+        from leuknb.lib.theirs import run_of_predictions
+        return run_of_predictions(csv, data, out, **options)
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        "The stored models: backbone, head, variant, score (inner validation accuracy), chosen settings and files."
+        paths = sorted((self.path / "models").glob("*.json"))
+        models = [read_json(path, (*CELL, "file")) for path in paths]
+        models.sort(key=lambda model: model["head"] in OVER_PATHS)  # heads on shared features come first
+        columns = [*CELL, "score", "chosen", "params", "weights_digest", "file", "features"]
+        return pd.DataFrame(models, columns=columns)
 
     def confusion(self, backbone: str, head: str, variant: str) -> np.ndarray:  # (k, k)
         "Pool the confusion matrices of one cell over its folds; rows are the true class."

@@ -6,12 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/lib/scoring.ipynb #fd3e375f
+from copy import copy
 from typing import Callable
 
 import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
-from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -81,11 +81,11 @@ def predict_all(models: dict, paths) -> dict[str, np.ndarray]:  # name -> (n,) p
 
 
 def uncached(model):
-    "Copy a fitted pipeline so that it keeps no features on disk and shows no progress."
+    "Copy a fitted pipeline so that it keeps no features on disk and shows no progress; the copy is fitted, too."
     if not hasattr(model, "steps"):
         return model
     off = [{key: False for key in ("cache", "progress") if key in step.get_params()} for _, step in model.steps]
-    return Pipeline([(name, clone(step).set_params(**changes) if "cache" in changes else step)
+    return Pipeline([(name, copy(step).set_params(**changes) if "cache" in changes else step)
                      for (name, step), changes in zip(model.steps, off)])
 
 # %% ../../nbs/lib/scoring.ipynb #01378125

@@ -41,8 +41,9 @@ def whole_percent(p: float) -> str:
     return "> 99.9 %" if 0.9995 <= p < 1 else f"{100 * p:.1f} %" if p > 0.99 else f"{100 * p:.0f} %"
 
 # %% ../../nbs/lib/tables.ipynb #18de107d
-NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "vgg19": "VGG19", "svm": "SVM", "knn": "KNN", "lda": "LDA"}
-OVER_PATHS = ("fine-tuned", "robust")  # heads that are fitted on images, not on features
+NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "vgg19": "VGG19", "svm": "SVM", "knn": "KNN", "lda": "LDA",
+         "morphology": "cells alone (morphology)"}
+OVER_PATHS = ("fine-tuned", "robust", "morphology")  # heads that are fitted on images, not on features
 
 
 def display_name(value: str) -> str:
@@ -53,7 +54,8 @@ def display_name(value: str) -> str:
 def model_title(backbone: str, head: str, variant: str = "") -> str:
     "A model as it is written in prose, such as `AlexNet + SVM, original` or `AlexNet fine-tuned, original`."
     joint = " " if head in OVER_PATHS else " + "
-    return f"{display_name(backbone)}{joint}{display_name(head)}" + (f", {variant}" if variant else "")
+    name = display_name(head) if head == "morphology" else f"{display_name(backbone)}{joint}{display_name(head)}"
+    return name + (f", {variant}" if variant else "")
 
 
 def short_names(models) -> list:
@@ -105,6 +107,12 @@ class Intervals(pd.DataFrame):
         note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, Brier score and"
         note += " log loss are coefficients. For research and teaching, not for diagnosis."
         return f"{self.folded().to_html(float_format='{:.3g}'.format)}<p><small>{note}</small></p>"
+
+# %% ../../nbs/lib/tables.ipynb #17c68a41
+def table_html(table: pd.DataFrame, index: bool = False) -> str:
+    "A table for an HTML page, without a frame; a value and its interval share a column."
+    shown = table.folded() if isinstance(table, Intervals) else table
+    return shown.to_html(border=0, index=index, index_names=False, float_format="{:.3g}".format)
 
 # %% ../../nbs/lib/tables.ipynb #4c764741
 class Scores(Intervals):

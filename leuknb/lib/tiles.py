@@ -114,13 +114,13 @@ def tile_images(
     training: float | None = None,  # diameter of red cells in the training images, pixels
     on_bad: str = "error",  # "skip": leave out what has no scale or no cell
     progress: bool = True,
-) -> pd.DataFrame:  # path (of a tile), image (its file), top, left, cells, factor; `attrs["problems"]`
+) -> pd.DataFrame:  # path (of a tile), image (its file), top, left, cells, factor; `attrs["problems"]`: reasons
     "Cut images into tiles of the training images' scale; `InputError` lists those without a scale or a nucleated cell."
     check_scale(scale)
     check_number("tile", tile, 32, 4096, whole=True)
     check_number("overlap", overlap, 0, tile - 1, whole=True)
     check_free_folder(out)
-    rows, problems = [], []
+    rows, problems = [], {}
     with atomic_folder(out) as folder:
         for number, path in enumerate(tqdm(list(map(str, paths)), "tiles", leave=False, disable=not progress)):
             try:
@@ -128,16 +128,17 @@ def tile_images(
                 factor = scale_factor(rgb, scale, training)
                 tiles = list(cut_tiles(resized(rgb, factor), tile, overlap))
             except InputError as error:
-                problems.append(str(error) if path in str(error) else f"{path}: {error}")
+                problems[path] = str(error).removeprefix(f"{path}: ")
                 continue
             if not tiles:
-                problems.append(f"{path}: no tile of it holds a nucleated cell")
+                problems[path] = "no tile of it holds a nucleated cell"
             for top, left, cells, pixels in tiles:
                 name = f"{number:05d}-{top}-{left}.png"
                 Image.fromarray(pixels).save(folder / name)
                 rows.append((str(Path(out) / name), path, top, left, cells, factor))
         if problems and (on_bad != "skip" or not rows):
-            raise InputError("\n".join(problems))
+            remedy = ['go on without them: on_bad="skip"'] if on_bad != "skip" else []
+            raise InputError("\n".join([f"{path}: {reason}" for path, reason in problems.items()] + remedy))
     table = pd.DataFrame(rows, columns=["path", "image", "top", "left", "cells", "factor"])
     table.attrs["problems"] = problems
     return table

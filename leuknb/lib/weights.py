@@ -11,6 +11,7 @@ import json
 import re
 import zipfile
 from contextlib import suppress
+from http.client import HTTPException
 from numbers import Real
 from pathlib import Path
 
@@ -26,6 +27,25 @@ from .files import atomic
 ASSETS = Path(leuknb.__file__).parent / "assets"  # what the package brings with it
 
 # %% ../../nbs/lib/weights.ipynb #3b6d64e5
+def downloaded(
+    url: str,
+    what: str,  # in words
+    checked: bool = True,  # the file's name ends with its checksum
+) -> Path:
+    "Return a file in torch's cache (`TORCH_HOME`), downloaded if it is not there; `InputError` says what to put where."
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if path.is_file():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[1] if checked else None)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise InputError(f"{what} could not be downloaded ({error}).\n"
+                         f"Either download {url} on another machine and put it at {path},\n"
+                         "or choose other `weights`: random, synth, or the path of a file") from None
+    return path
+
+# %% ../../nbs/lib/weights.ipynb #b83e7407
 def _read_pth(path):
     "The state dict of a .pth file, without running code from it."
     try:
@@ -35,7 +55,8 @@ def _read_pth(path):
             raise InputError(f"{path}: contains Python objects that could run code, not only weights; "
                              "save model.state_dict() alone, or better a .safetensors file") from None
         raise InputError(f"{path}: damaged, or not a weight file; remove it and get it again") from None
-    while isinstance(state, dict) and (inner := next((k for k in ("state_dict", "model") if k in state), None)):
+    wrappers = ("state_dict", "model", "teacher")
+    while isinstance(state, dict) and (inner := next((k for k in wrappers if k in state), None)):
         state = state[inner]
     dense = lambda v: isinstance(v, torch.Tensor) and v.layout == torch.strided and not v.is_complex()
     if not isinstance(state, dict) or not all(map(dense, state.values())):

@@ -345,6 +345,23 @@ def test_page_wants_its_token(page, served):
     assert answer.status in (302, 401, 403)
 
 
+@pytest.mark.parametrize("way", ["page", "token", "static", "websocket"])
+def test_a_foreign_host_is_refused(served, way):
+    "A name on the internet that leads to this computer (DNS rebinding) gets nothing, not even with the token."
+    import http.client
+    port, token = re.search(r":(\d+)/\?token=(.*)", served).groups()
+    kernel = "/api/kernels/00000000-0000-0000-0000-000000000000/channels"
+    path = {"page": "/", "token": f"/?token={token}", "static": "/voila/static/voila.js", "websocket": f"{kernel}?token={token}"}[way]
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    answers = {}
+    for host in ("evil.example", f"evil.example:{port}", f"127.0.0.1:{port}"):
+        asked = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
+        asked.request("GET", path, headers={"Host": host} | (upgrade if way == "websocket" else {}))
+        answers[host] = asked.getresponse().status
+        asked.close()
+    assert list(answers.values())[:2] == [403, 403] and answers[f"127.0.0.1:{port}"] != 403, answers
+
+
 def test_page_listens_on_this_computer_only(served):
     port = int(re.search(r":(\d+)/", served)[1])
     others = subprocess.run(["hostname", "-I"], capture_output=True, text=True).stdout.split()

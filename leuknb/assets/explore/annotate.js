@@ -27,7 +27,7 @@ function render({ model, el }) {
     const now = model.get("label"), labels = model.get("labels");
     flag.setAttribute("aria-pressed", model.get("flagged"));
     label.replaceChildren(...["", ...new Set([...labels, ...(now ? [now] : [])])].map((name) => {
-      const option = make("option", "", name || "as it is");
+      const option = make("option", "", name || model.get("unlabelled"));
       option.value = name;
       return option;
     }));

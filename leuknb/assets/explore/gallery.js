@@ -1,28 +1,34 @@
-// The gallery: one page of thumbnails as a list box.
+// The gallery: a list box that scrolls through all images. Only those near the visible rows are fetched and drawn.
 
-function card(item, bytes, urls) {
+const GAP = 8, TEXT = 42, SMALLEST = 112, LARGEST = 256;
+
+function card(item, url) {
   const option = make("div", "lk-card");
   option.setAttribute("role", "option");
   option.setAttribute("aria-label", item.alt);
   option.title = item.alt;
   const frame = option.appendChild(make("div", "lk-frame"));
-  if (bytes && bytes.byteLength) {
+  if (url) {
     const image = frame.appendChild(make("img"));
-    image.alt = item.alt;
+    image.alt = "";
     image.draggable = false;
-    urls.push((image.src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }))));
+    image.src = url;
   } else {
     frame.appendChild(make("span", "lk-missing", "image file not found"));
   }
-  frame.appendChild(make("span", "lk-badge", item.badge)).title = item.badge_title;
+  if (item.badge) {
+    const badge = frame.appendChild(make("span", "lk-badge", item.badge));
+    badge.appendChild(make("small", "", " wrong"));
+    badge.title = item.badge_title;
+  }
   if (item.chip) frame.appendChild(make("span", "lk-badge lk-true", item.chip));
   if (item.flagged) frame.appendChild(make("span", "lk-flag", "⚑"));
+  if (item.label) frame.appendChild(make("span", "lk-badge lk-label", `✎ ${item.label}`));
   const line = option.appendChild(make("div", "lk-prediction"));
-  const predicted = line.appendChild(make("span", item.wrong ? "lk-wrong" : "lk-right", item.wrong ? "✗ " : "✓ "));
+  const predicted = line.appendChild(make("span", item.confidence ? (item.wrong ? "lk-wrong" : "lk-right") : "lk-quiet", item.mark));
   predicted.appendChild(make("bdi", "", item.predicted));
-  line.appendChild(make("span", "lk-number", item.confidence));
+  line.appendChild(make("span", "lk-number", item.confidence ?? ""));
   option.appendChild(make("div", "lk-name")).appendChild(make("bdi", "", item.name));
-  if (item.label) option.appendChild(make("div", "lk-name lk-label", `✎ ${item.label}`));
   return option;
 }
 
@@ -32,85 +38,142 @@ function keep(event) {
 }
 
 function render({ model, el }) {
-  let urls = [], shown = [];
+  let known = new Map(), drawn = new Map(), asked = 0, plan = { columns: 1, width: SMALLEST, row: SMALLEST + TEXT + GAP };
+  const id = `lk${Math.random().toString(36).slice(2)}`;
   el.classList.add("lk-gallery");
   const head = el.appendChild(make("div", "lk-bar"));
   const count = head.appendChild(make("div", "lk-count"));
   count.setAttribute("role", "status");
-  const pager = head.appendChild(make("div", "lk-pager"));
-  const back = pager.appendChild(make("button", "lk-button", "‹"));
-  const where = pager.appendChild(make("span", "lk-number"));
-  const next = pager.appendChild(make("button", "lk-button", "›"));
-  back.setAttribute("aria-label", "Previous page");
-  next.setAttribute("aria-label", "Next page");
+  const sized = head.appendChild(make("label", "lk-slider", "Size "));
+  const slider = sized.appendChild(make("input"));
+  Object.assign(slider, { type: "range", min: 56, max: 320, step: 8 });
+  const fit = head.appendChild(make("button", "lk-button", "Fit"));
+  fit.title = "As large as all images fit, and no smaller than 112 pixels";
   const notice = el.appendChild(make("div", "lk-notice"));
   const grid = el.appendChild(make("div", "lk-grid"));
+  grid.tabIndex = 0;
   grid.setAttribute("role", "listbox");
-  grid.setAttribute("aria-label", "Images. Arrow keys choose, page keys turn the page, F flags.");
+  grid.setAttribute("aria-label", "Images. Arrow keys choose, Enter opens, F flags, question mark lists all keys.");
+  const all = grid.appendChild(make("div", "lk-all"));
+  all.setAttribute("role", "presentation");
 
+  const total = () => model.get("total");
   const set = (name, value) => (model.set(name, value), model.save_changes());
-  const turn = (step) => {
-    const page = model.get("page") + step;
-    if (page >= 0 && page < model.get("pages")) set("page", page);
+  const measure = () => {
+    const w = all.clientWidth, h = grid.clientHeight - 8, side = model.get("side");
+    const columnsOf = (size) => Math.max(1, Math.floor((w + GAP) / (size + GAP)));
+    const widthOf = (columns) => Math.floor((w - (columns - 1) * GAP) / columns);
+    let columns = columnsOf(side || SMALLEST);
+    if (!side)
+      for (let c = Math.max(1, Math.ceil((w + GAP) / (LARGEST + GAP))); c < columns; c++)
+        if (Math.ceil(total() / c) * (widthOf(c) + TEXT + GAP) <= h) columns = c;
+    const width = Math.max(40, Math.min(widthOf(columns), 400));
+    plan = { columns, width, row: width + TEXT + GAP };
+    slider.value = side || width;
+    grid.classList.toggle("lk-tiny", width < 100);
+    fit.setAttribute("aria-pressed", !side);
+    all.style.height = `${Math.ceil(total() / columns) * plan.row}px`;
   };
-  back.onclick = () => turn(-1);
-  next.onclick = () => turn(1);
-
+  const visible = (margin = 0) => {
+    const first = Math.floor(grid.scrollTop / plan.row) - margin, rows = Math.ceil(grid.clientHeight / plan.row) + 1 + 2 * margin;
+    return [Math.max(0, first * plan.columns), Math.min(total(), (first + rows) * plan.columns)];
+  };
+  const place = (i) => {
+    const entry = known.get(i), node = entry ? card(entry.item, entry.url) : make("div", "lk-card lk-wait");
+    if (entry) {
+      node.id = `${id}-${i}`;
+      node.setAttribute("aria-posinset", i + 1);
+      node.setAttribute("aria-setsize", total());
+      node.onclick = () => (grid.focus({ preventScroll: true }), model.send({ open: entry.item.image }));
+    }
+    node.style.cssText = `width:${plan.width}px;height:${plan.row - GAP}px;transform:translate(${(i % plan.columns) * (plan.width + GAP)}px,${Math.floor(i / plan.columns) * plan.row}px)`;
+    return node;
+  };
+  const draw = (anew = false) => {
+    if (!grid.clientHeight) return;
+    const [first, end] = visible(1), nodes = new Map();
+    for (let i = first; i < end; i++) {
+      const old = anew ? undefined : drawn.get(i);
+      nodes.set(i, old && !(known.has(i) && !old.id) ? old : place(i));
+    }
+    const changed = nodes.size !== drawn.size || [...nodes].some(([i, node]) => drawn.get(i) !== node);
+    drawn = nodes;
+    if (changed) all.replaceChildren(...nodes.values());
+    mark();
+    fetch();
+  };
+  const fetch = () => {
+    const [first, end] = visible(), missing = (a, b) => { for (let i = a; i < b; i++) if (!known.has(i)) return true; return false; };
+    const wide = visible(3);
+    if (asked) return;
+    if (missing(first, end)) (asked = model.get("version")), model.send({ look: [first, end], seen: [first, end] });
+    else if (missing(...visible(1))) (asked = model.get("version")), model.send({ look: wide, seen: [first, end] });
+  };
+  const learn = (start, items, thumbs) => items.forEach((item, n) => {
+    const bytes = thumbs[n], old = known.get(start + n);
+    if (old?.url) URL.revokeObjectURL(old.url);
+    const url = bytes && bytes.byteLength ? URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })) : "";
+    known.set(start + n, { item, url });
+  });
+  const forget = () => {
+    known.forEach(({ url }) => url && URL.revokeObjectURL(url));
+    known = new Map();
+  };
   const mark = () => {
-    const at = model.get("selected") - model.get("start");
-    const hadFocus = grid.contains(document.activeElement) || grid.dataset.refocus === "yes";
-    [...grid.children].forEach((node, i) => {
-      node.setAttribute("aria-selected", i === at);
-      node.tabIndex = i === (grid.children[at] ? at : 0) ? 0 : -1;
-    });
-    const node = grid.children[at] ?? (grid.dataset.refocus === "yes" ? grid.children[0] : undefined);
-    if (node && hadFocus) node.focus({ preventScroll: true });
-    if (node) reveal(node);
-    if (node) delete grid.dataset.refocus;
+    const at = model.get("selected");
+    drawn.forEach((node, i) => node.id && node.setAttribute("aria-selected", i === at));
+    if (drawn.get(at)?.id) grid.setAttribute("aria-activedescendant", `${id}-${at}`);
+    else grid.removeAttribute("aria-activedescendant");
   };
-  const reveal = (node) => {
-    const low = node.offsetTop - grid.offsetTop, high = low + node.offsetHeight;
-    if (low < grid.scrollTop) grid.scrollTop = low - 4;
-    if (high > grid.scrollTop + grid.clientHeight) grid.scrollTop = high - grid.clientHeight + 4;
+  const reveal = () => {
+    const at = model.get("selected"), low = Math.floor(at / plan.columns) * plan.row;
+    if (at < 0) return;
+    if (low < grid.scrollTop) grid.scrollTop = low;
+    if (low + plan.row > grid.scrollTop + grid.clientHeight - 8) grid.scrollTop = low + plan.row - grid.clientHeight + 8;
   };
+  const select = () => (reveal(), draw());
   const fill = () => {
-    if (grid.contains(document.activeElement)) grid.dataset.refocus = "yes";
-    urls.forEach(URL.revokeObjectURL);
-    urls = [];
-    const thumbs = model.get("thumbs"), turned = [back, next].find((button) => button === document.activeElement);
-    shown = model.get("items");
-    grid.replaceChildren(...shown.map((item, i) => {
-      const option = card(item, thumbs[i], urls);
-      option.onclick = () => (option.focus({ preventScroll: true }), model.send({ open: item.image }));
-      return option;
-    }));
-    grid.scrollTop = 0;
-    const pages = model.get("pages");
+    forget();
+    asked = 0;
+    learn(model.get("start"), model.get("items"), model.get("thumbs"));
     count.textContent = model.get("title");
     notice.textContent = model.get("notice");
-    where.textContent = `page ${pages ? model.get("page") + 1 : 0} of ${pages}`;
-    back.disabled = model.get("page") <= 0;
-    next.disabled = model.get("page") >= pages - 1;
-    if (turned?.disabled) [back, next, grid.firstChild].find((node) => node && !node.disabled)?.focus();
-    grid.classList.toggle("lk-empty", !model.get("items").length);
-    mark();
+    grid.classList.toggle("lk-empty", !total());
+    measure();
+    if (!model.get("keep")) model.get("selected") < 0 ? (grid.scrollTop = 0) : reveal();
+    draw(true);
+  };
+  const hear = (message, buffers) => {
+    if (message.version !== model.get("version")) return;
+    asked = 0;
+    learn(message.start, message.items, buffers);
+    notice.textContent = message.notice;
+    draw();
+  };
+  const again = () => {
+    const first = Math.round(grid.scrollTop / plan.row) * plan.columns;
+    measure();
+    grid.scrollTop = Math.floor(first / plan.columns) * plan.row;
+    draw(true);
   };
 
+  slider.oninput = () => set("side", +slider.value);
+  fit.onclick = () => set("side", 0);
+  grid.onscroll = () => draw();
   grid.onkeydown = (event) => {
-    const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
-    const here = [...grid.children].indexOf(document.activeElement), total = model.get("total");
-    const at = here < 0 ? model.get("selected") : model.get("start") + here;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const at = model.get("selected"), columns = plan.columns, rows = Math.max(1, Math.floor(grid.clientHeight / plan.row));
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns, PageUp: -columns * rows, PageDown: columns * rows };
+    const image = known.get(at)?.item.image, key = event.key;
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.key in steps) {
-      const to = at < 0 ? model.get("start") : at + steps[event.key];
-      if (to >= 0 && to < total) set("selected", to);
-    } else if (event.key === "Home") set("selected", 0);
-    else if (event.key === "End") set("selected", total - 1);
-    else if (event.key === "PageDown") turn(1);
-    else if (event.key === "PageUp") turn(-1);
-    else if (event.key === "Enter" || event.key === " ") here >= 0 && model.send({ open: shown[here].image });
-    else if (event.key.toLowerCase() === "f") here >= 0 && !event.repeat && model.send({ flag: shown[here].image });
+    if (key in steps) {
+      const to = at < 0 ? visible()[0] : at + steps[key], paged = key.startsWith("Page");
+      if (paged) set("selected", Math.max(0, Math.min(total() - 1, to)));
+      else if (to >= 0 && to < total()) set("selected", to);
+    } else if (key === "Home") set("selected", 0);
+    else if (key === "End") set("selected", total() - 1);
+    else if (key === "Enter" || key === " ") image && model.send({ open: image });
+    else if (key.toLowerCase() === "f") image && !event.repeat && model.send({ flag: image });
+    else if (key.toLowerCase() === "p") image && !event.repeat && model.send({ pin: image });
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -130,15 +193,22 @@ function render({ model, el }) {
     hide();
   };
   let timer = setTimeout(settle, 0);
+  const resize = new ResizeObserver(again);
+  resize.observe(grid);
   model.on("change:version", fill);
-  model.on("change:selected", mark);
+  model.on("change:selected", select);
+  model.on("change:side", again);
+  model.on("msg:custom", hear);
   fill();
   return () => {
     clearTimeout(timer);
     watch.disconnect();
-    urls.forEach(URL.revokeObjectURL);
+    resize.disconnect();
+    forget();
     model.off("change:version", fill);
-    model.off("change:selected", mark);
+    model.off("change:selected", select);
+    model.off("change:side", again);
+    model.off("msg:custom", hear);
   };
 }
 
