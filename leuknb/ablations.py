@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
-from scipy.stats import rankdata
 from .lib.progress import tqdm
 
 from .lib.clusters import clusters_of
@@ -34,7 +33,7 @@ from .splits import each_fold
 
 # %% ../nbs/64_ablations.ipynb #3dfc794e
 SIDE, PATCH, TILE, MARGIN = 224, 40, 28, 2  # pixels: image, cell-free patch, tile, margin around a cell
-GROUND = 200  # grey level
+GROUND, LEAST = 200, 3  # grey level; patients, stretches or groups of each class
 LEVEL = 0.025  # of a false alarm in the whole family: small sets, where the test is coarse, stay below 5 %
 
 
@@ -49,11 +48,20 @@ def cell_mask(rgb: np.ndarray) -> np.ndarray:  # (h, w) bool
     return ndimage.binary_dilation(cells, iterations=MARGIN) & ~marks(rgb)
 
 
+def by_rank(rgb: np.ndarray, where: np.ndarray) -> np.ndarray:  # (n,) rank of each pixel of a mask, 0 to n - 1
+    "Rank pixels by brightness; neighbourhoods rank equal pixels (Coltuc 2006), such as those of saturated glass."
+    grey = brightness(rgb)
+    wider = [ndimage.uniform_filter(grey, size)[where] for size in (27, 9, 3)]
+    ranks = np.empty(where.sum(), int)
+    ranks[np.lexsort((*wider, grey[where]))] = np.arange(len(ranks))
+    return ranks
+
+
 def equalised(rgb: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:  # (h, w, 3) uint8, 255 elsewhere
     "Replace brightness by its rank among the pixels of a mask (None: all)."
     where = np.ones(rgb.shape[:2], bool) if where is None else where
     grey = np.full(rgb.shape[:2], 255, np.uint8)
-    grey[where] = 255 * (rankdata(brightness(rgb)[where].round(1)) - 0.5) / max(where.sum(), 1)
+    grey[where] = by_rank(rgb, where) * 256 // max(where.sum(), 1)
     return np.repeat(grey[..., None], 3, axis=-1)
 
 # %% ../nbs/64_ablations.ipynb #deaa132b
@@ -66,13 +74,9 @@ def palette() -> np.ndarray:  # (n, 3) uint8, from dark to bright
 
 
 def one_histogram(rgb: np.ndarray) -> np.ndarray:
-    "Give each pixel the colour of its rank in a fixed palette; neighbourhoods rank equal pixels (Coltuc 2006)."
-    grey = brightness(rgb)
-    wider = [ndimage.uniform_filter(grey, size).ravel() for size in (5, 3)]
-    order, colours = np.lexsort((*wider, grey.ravel())), palette()
-    image = np.empty((grey.size, 3), np.uint8)
-    image[order] = colours[np.arange(grey.size) * len(colours) // grey.size]
-    return image.reshape(rgb.shape)
+    "Give each pixel the colour of its rank in a fixed palette."
+    colours, every = palette(), np.ones(rgb.shape[:2], bool)
+    return colours[by_rank(rgb, every) * len(colours) // every.size].reshape(rgb.shape)
 
 # %% ../nbs/64_ablations.ipynb #01eeb2ce
 def cells_only(rgb: np.ndarray, change: Callable = lambda rgb, mask: np.where(mask[..., None], rgb, GROUND)):
@@ -185,6 +189,10 @@ def ablation_table(
     rows, correct = one_variant(cat, "original").reset_index(drop=True), {}
     clusters = clusters_of(cat, parts, scheme)
     labels = rows["label"].astype(str).to_numpy()
+    of_class = clusters[rows["image"]].groupby(labels).nunique()
+    if of_class.min() < LEAST:
+        raise InputError(f"class {of_class.idxmin()} has {of_class.min()} {clusters.name}; what chance reaches can be "
+                         f"measured with {LEAST} of each class or more")
     codes = dealt_out(labels, clusters[rows["image"]].to_numpy(), tested_in(rows, parts), draws, seed)
     for name in tqdm(names, "ablations", leave=False, disable=not progress):
         done, features = ablated_features(rows["path"].tolist(), name, progress)

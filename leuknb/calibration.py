@@ -296,7 +296,7 @@ def choose_threshold(
     "The highest threshold that reaches the sensitivity, the lowest that keeps the specificity, or the cheapest one."
     aims = [aim for aim in (sensitivity, cost, specificity) if aim is not None]
     if len(aims) != 1:
-        raise InputError("give one aim: sensitivity=, specificity= or cost=(missed, false alarm)")
+        raise InputError("give one aim: a sensitivity, a specificity, or costs such as (20, 1)")
     if not (0 < aims[0] <= 1 if cost is None else len(cost) == 2 and min(cost) >= 0 and max(cost) > 0):
         raise InputError("a sensitivity or specificity lies above 0 and up to 1; "
                          "a cost is a pair of numbers from 0, such as (20, 1)")

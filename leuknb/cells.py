@@ -358,5 +358,5 @@ def beside_classes(
         ends = [(one[f"{name}_low"], one[f"{name}_high"]) for name in measured]
         texts = ["–" if np.isnan(low) else f"{low:.2f} to {high:.2f}" for low, high in ends]
         outside = [value < low or value > high for value, (low, high) in zip(table["cell"], ends)]
-        table[one["class"]] = [text + " *" * beyond for text, beyond in zip(texts, outside)]
+        table[one["class"]] = [text + "\u00a0*" * beyond for text, beyond in zip(texts, outside)]
     return table.assign(meaning=[MEASURES[name] for name in measured])

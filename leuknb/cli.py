@@ -290,7 +290,10 @@ def add_audit(commands):
                     help="can it be believed? shortcuts, leaks, masks, another microscope")
     p.add_argument("run", metavar="RUN", nargs="?", help="a finished run")
     p.add_argument("--data", metavar="DIR-or-CSV", help="or a folder of images")
-    p.add_argument("--out", metavar="DIR", help="a new or empty folder (default: RUN/audit-full, or runs/audit)")
+    p.add_argument("--predictions", metavar="CSV", help="with --data: another model's table, with the columns image or "
+                   "path, true, predicted, and p_<class>, split or fold where they are known")
+    p.add_argument("--out", metavar="DIR", help="a new or empty folder (default: RUN/audit-full, or runs/audit; "
+                   "for --predictions runs/NAME)")
     p.add_argument("--split", help="of --data: given, group, paper, kfold, group-kfold, blocks (default: as reproduce)")
     p.add_argument("--chapters", type=listed, help="default: shortcuts,leaks,splits,masks,shifts")
     p.add_argument("--shifts", type=listed, help="warm,cool,blur,... (default: all)")
@@ -305,6 +308,8 @@ def run_audit(args):
     from leuknb.audit import audit_folder, audit_run
     from leuknb.lib.files import check_free_folder
     from leuknb.lib.runs import Run
+    if args.predictions:
+        return audit_predictions(args)
     if bool(args.run) == bool(args.data):
         raise InputError("audit: name either a run folder, or images with `data`")
     if args.run and (args.split or args.seed is not None or reading_of(args)):
@@ -312,12 +317,27 @@ def run_audit(args):
     out = args.out or (f"{args.run}/audit-full" if args.run else "runs/audit")
     check_free_folder(out)
     options = {"images": args.images, "shifts": args.shifts} | ({"chapters": args.chapters} if args.chapters else {})
-    if args.run:
+    if args.run and "source" in Run(args.run).config:
+        from leuknb.lib.theirs import audit_theirs
+        audit = audit_theirs(Run(args.run), *filter(None, [args.chapters]))
+    elif args.run:
         audit = audit_run(Run(args.run), on_bad=args.on_bad, **options)
     else:
         audit = audit_folder(args.data, args.split, args.on_bad, args.seed or 0, reading=reading_of(args), **options)
     print(as_options(str(audit), args.parser, args.typed))
     print(f"\nReport: {audit.save(out) / 'audit.html'}")
+
+# %% ../nbs/lib/cli.ipynb #6835b7c6
+def audit_predictions(args):
+    "Make a run folder of another model's predictions, print its audit and the place of its report."
+    from leuknb.lib.runs import Run
+    if args.run or not args.data or args.split or args.seed is not None or args.shifts:
+        raise InputError("audit: `predictions` go with `data`, the images; a run, a split, a seed and shifts do not")
+    options = {"chapters": args.chapters} if args.chapters else {}
+    run = Run.from_predictions(args.predictions, args.data, args.out, on_bad=args.on_bad, reading=reading_of(args),
+                               **options)
+    print(as_options((run.path / "audit" / "audit.txt").read_text(encoding="utf-8"), args.parser, args.typed))
+    print(f"Report: {run.path / 'report.html'}\nLook at what was misread:  leuknb explore {run.path}")
 
 # %% ../nbs/lib/cli.ipynb #e31ca5bb
 def add_explore(commands):
@@ -329,12 +349,16 @@ def add_explore(commands):
     p.add_argument("--images", metavar="DIR", help="where the image folder has moved to")
     p.add_argument("--theme", choices=("light", "dark"), default="light")
     p.add_argument("--no-browser", action="store_true")
+    p.add_argument("--rater", metavar="NAME", default="", help="who annotates; each has a file of annotations")
+    p.add_argument("--blinded", action="store_true", help="hide label and predictions of an image until the rater labels it")
+    p.add_argument("--view", metavar="LINK", default="", help="show what a copied link shows")
 
 
 def run_explore(args):
     "Serve the explorer until Ctrl-C."
     from leuknb.lib.page import explore_page
-    explore_page(args.run, args.port, not args.no_browser, args.host, args.images, args.theme)
+    explore_page(args.run, args.port, not args.no_browser, args.host, args.images, args.theme, args.rater, args.blinded,
+                 args.view)
 
 # %% ../nbs/lib/cli.ipynb #8fb6cbf2
 def add_pretrain(commands):

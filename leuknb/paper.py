@@ -104,7 +104,7 @@ class Audit(pd.DataFrame):
 # %% ../nbs/55_paper.ipynb #41a2ffa7
 def audit(
     data: dict | None = None,  # content of the data file; default: the packaged one
-) -> pd.DataFrame:  # finding, where, claim, verdict (holds, partly, fails, no data, not stated), evidence, numbers
+) -> pd.DataFrame:  # finding, where, claim, verdict (see above), evidence, numbers
     "Check the paper's numbers and sentences against its own matrices; list what it leaves open."
     paper = Paper(data or paper_data())
     rows = []

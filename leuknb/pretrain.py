@@ -73,11 +73,12 @@ def changed(changes: list[str]) -> Recipe:  # such as ["steps=2000"]
     pairs = dict(change.partition("=")[::2] for change in changes)
     for name in pairs:
         check_choice("setting of the recipe", name, kinds)
-    try:
-        recipe = Recipe(**{name: kinds[name](value) for name, value in pairs.items()})
-    except ValueError as error:
-        raise InputError(f"{error}: a setting of the recipe is a number, such as steps=2000") from None
-    return check_recipe(recipe)
+    for name, value in pairs.items():
+        try:
+            pairs[name] = kinds[name](value)
+        except ValueError:
+            raise InputError(f"{name}={value}: a setting of the recipe is a number, such as steps=2000") from None
+    return check_recipe(Recipe(**pairs))
 
 # %% ../nbs/45_pretrain.ipynb #84674454
 def crop_field(rng: np.random.Generator, fields: np.ndarray, width: int, tries: int = 3) -> np.ndarray:

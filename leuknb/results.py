@@ -333,8 +333,7 @@ def reproduce(
     "Run the grid on a folder of images; continues where an interrupted run stopped."
     lists = {name: tuple(dict.fromkeys(value)) for name, value in settings.items() if isinstance(value, (list, tuple))}
     out, config = Path(out), Config(**settings | lists)
-    if data is None:
-        config = replace(config, weights=config.weights or bundled_weights(config.backbones))
+    config = replace(config, weights=config.weights or bundled_weights(config.backbones)) if data is None else config
     check_config(config)
     check_number("prevalence", prevalence, 0, 1, none=True)
     check_writable(out)
@@ -359,8 +358,7 @@ def reproduce(
         run_grid(run, config, cat, table, progress, new)
         write_tables(run, config)
         write_figures(run)
-    finish_run(run, audit, progress, positive=positive, prevalence=prevalence)
-    return run
+    return finish_run(run, audit, progress, positive=positive, prevalence=prevalence)
 
 # %% ../nbs/70_results.ipynb #6de5ead5
 def finish_run(
@@ -368,7 +366,7 @@ def finish_run(
     audit: bool,
     progress: bool,
     **stated,  # positive, prevalence
-):
+) -> Run:
     "Audit a run, in its folder `audit`, and write its report, unless both are there and nothing else is stated."
     kept = run.config.get("report", {})
     restated = any(value is not None and value != kept.get(name) for name, value in stated.items())
@@ -378,3 +376,4 @@ def finish_run(
     if unaudited or restated or not run.complete:
         write_report(run, **stated)
         shutil.rmtree(run.path / "parts", ignore_errors=True)
+    return run

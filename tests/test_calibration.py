@@ -125,7 +125,7 @@ def test_screen_reaches_about_the_sensitivity_it_was_asked_for(three):
     (lambda t: screening(t, positive=["Normal"]), lambda t: t[t["head"] == "svm"], "class 'Normal': choose from Benign"),
     (calibrate, lambda t: t[t["head"] == "svm"].pipe(lambda s: s[(s["true"] != "Pro") | (s["image"] == s[s["true"] == "Pro"]["image"].iloc[0])]),
      "fewer than two images or groups"),
-    (screen, lambda t: t, "give one aim: sensitivity="),
+    (screen, lambda t: t, "give one aim: a sensitivity"),
 ])
 def test_errors(three, function, change, message):
     with pytest.raises(InputError, match=message):

@@ -10,8 +10,10 @@ from sklearn.naive_bayes import GaussianNB
 TOOLS = Path(__file__).parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
 import choose  # noqa: E402
+import confirm  # noqa: E402
 from choose import best, by_blocks, nested  # noqa: E402
 from confirm import earlier, record  # noqa: E402
+from leuknb.lib.errors import InputError  # noqa: E402
 
 
 class Quick(GaussianNB):
@@ -58,3 +60,48 @@ def test_the_log_counts(tmp_path):
     for data in "xyx":
         record(log, {"data": data, "value": 0.9})
     assert len(earlier(log, "x")) == 2 and len(pd.read_csv(log)) == 3
+
+
+def test_an_embargo_that_leaves_too_little_is_refused():
+    _, rows = planted(0, 2, n=200)
+    choose.check_feasible(rows, 20, 5, 5)
+    with pytest.raises(InputError, match=r"^--embargo 60: infeasible: fold \d leaves . 4\d training images of the open files, fewer than 50"):
+        choose.check_feasible(rows, 60, 5, 5)
+    with pytest.raises(InputError, match="--inner-embargo 80: within fold"):
+        choose.check_feasible(rows, 20, 80, 5)
+
+
+@pytest.mark.long
+def test_choose_and_confirm_from_images(tmp_path, monkeypatch, capsys):
+    from PIL import Image
+
+    from leuknb.patients import draw_patient
+    from leuknb.synth import draw
+    data, out, log = tmp_path / "data", tmp_path / "out", tmp_path / "log.csv"
+    for label in ("Benign", "Pre"):
+        (data / label).mkdir(parents=True)
+        patients = [draw_patient([k, label == "Pre"], label) for k in range(10)]
+        for i in range(190):
+            Image.fromarray(draw([i, label == "Pre"], patients[i // 19], 64).image).save(data / label / f"{i + 1}.png")
+    out.mkdir()
+
+    def run(tool, *args):
+        monkeypatch.setattr(sys, "argv", ["tool", str(data), *map(str, args)])
+        tool.main()
+        return capsys.readouterr().out
+    with pytest.raises(SystemExit, match="run tools/choose.py first"):
+        run(confirm, "--choices", out / "choices.csv")
+    with pytest.raises(InputError, match="--embargo 30: infeasible"):
+        run(choose, "--embargo", 30, "--out", out)
+    run(choose, "--candidates", "small,untrained", "--heads", "lda", "--embargo", 4, "--inner-embargo", 2, "--out", out)
+    choices, scores = pd.read_csv(out / "choices.csv"), pd.read_csv(out / "choices-scores.csv")
+    assert choices["block"].tolist() == [*"01234", "all"] and choices["optimism"].notna().tolist() == [False] * 5 + [True]
+    assert scores[["features", "head"]].values.tolist() == [["small", "lda"], ["untrained", "lda"]] and (scores["value"] > 0.5).all()
+    chosen = choices.iloc[-1]
+    assert np.isclose(chosen["inner"], scores.set_index("features").loc[chosen["features"], "value"], atol=1e-4)
+    assert "used 0 times before" in run(confirm, "--choices", out / "choices.csv", "--log", log) and not log.exists()
+    for before in range(2):
+        text = run(confirm, "--choices", out / "choices.csv", "--log", log, "--confirm")
+        assert f"tested on 76 locked ones; used {before} times before" in text
+    logged = pd.read_csv(log)
+    assert logged["number"].tolist() == [1, 2] and logged["value"].nunique() == 1 and (logged["n"] == 76).all()

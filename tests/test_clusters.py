@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from leuknb.lib.clusters import LEAST, clustered_interval, interval_of_counts, stretches
+from leuknb.lib.clusters import LEAST, clustered_interval, clusters_of, interval_of_counts, stretches
 from leuknb.lib.errors import InputError
+from leuknb.splits import split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 from bench_intervals import drawn  # noqa: E402
@@ -65,3 +66,37 @@ def test_stretches():
     names = pd.Series(stretches(rows))
     assert names[99] == names[0] == "A 1" and names.nunique() == 3  # 100 files are two stretches of 50, 20 are one
     assert names[:99].tolist() == ["A 1"] * 50 + ["A 2"] * 49
+
+
+def test_one_cluster_says_nothing_and_an_empty_one_does_not_count():
+    low, high, *_ = interval_of_counts(np.array([[90.0], [0.0]]), np.array([[100.0], [0.0]]))
+    assert low[0] < 0.01 and high[0] > 0.99 and np.isnan([low[1], high[1]]).all()
+    with_empty = interval_of_counts(np.array([[9.0, 8, 10, 0]]), np.array([[10.0, 10, 10, 0]]))
+    assert np.allclose(with_empty, interval_of_counts(np.array([[9.0, 8, 10]]), np.array([[10.0, 10, 10]])))
+
+
+def test_effective_number_is_never_below_the_number_of_clusters():
+    correct, total = np.full((1, 40), 25.0), np.full((1, 40), 25.0)
+    correct[0, 0] = 0  # one cluster, all wrong
+    low, high, effect, _ = interval_of_counts(correct, total)
+    worst = 40 * (1.9599639845 / 2.0226909200) ** 2  # t with 39 degrees of freedom
+    assert np.isclose(effect[0], 1000 * (39 * 0.025**2 + 0.975**2) / 39 / 40 / (0.975 * 0.025)) and effect[0] > 24
+    assert np.allclose([low[0], high[0]], proportion_confint(0.975 * worst, worst, method="beta"))
+
+
+def test_always_printed_it_is_hardly_ever_too_narrow():
+    for kind, clusters, accuracy, effect in (("beta", 10, 0.95, 7), ("logit-normal", 10, 0.9, 12), ("beta", 40, 0.98, 12)):
+        low, high, *_ = interval_of_counts(*drawn(kind, clusters, accuracy, effect, 2000, seed=2))
+        assert np.mean((low <= accuracy) & (accuracy <= high)) >= 0.93
+
+
+def test_clusters_of_a_run():
+    rows = pd.DataFrame({"image": [f"{c}/{i + 1}" for c in "AB" for i in range(80)], "label": ["A"] * 80 + ["B"] * 80})
+    rows["group"] = rows["image"].where(rows["image"] != "A/80", "A/1")
+    both = pd.concat([rows.assign(variant="segmented"), rows.assign(variant="original")])
+    blocks = clusters_of(both, split(rows, "blocks", embargo=5))
+    assert blocks.name == "stretches of files" and len(blocks) == 160 and blocks.nunique() == 4 and blocks["A/80"] == blocks["A/1"] == "A 1"
+    assert clusters_of(both, split(rows, "paper")).to_dict() == rows.set_index("image")["group"].to_dict()
+    known = both.assign(patient=both["group"])
+    assert clusters_of(known, split(rows, "blocks", embargo=5), "blocks").name == "patients"
+    assert clusters_of(known.assign(patient=known["patient"].where(known["label"] == "A", "")), split(rows, "paper")).name == "groups of images"

@@ -107,6 +107,13 @@ def test_settings_without_a_meaning(change, message, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("change", ["steps=abc", "steps", "rate=", "steps=1.5", "rate=1,5"])
+def test_settings_that_are_no_numbers(change):
+    with pytest.raises(InputError) as refused:
+        pretrain.changed(["batch=64", change])
+    assert str(refused.value) == f"{change if '=' in change else change + '='}: a setting of the recipe is a number, such as steps=2000"
+
+
 def test_no_warmup(tiny):
     assert pretrain.train(pretrain.Pretext(), *tiny, replace(SMALL, warmup=0, steps=1), progress=False)[0][0]["step"] == 0
 

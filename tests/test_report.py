@@ -1,5 +1,8 @@
 "The report: one file, and what it shows."
+import json
+import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,7 @@ from leuknb.report import counts_html, plot_comparison, write_report
 def test_the_report_opens_offline_and_holds_its_figures(made):
     run, _ = made
     html = (run.path / "report.html").read_text(encoding="utf-8")
-    assert "http" not in html.replace("http://www.w3.org", "") and html.count("data:image/png;base64,") == 8 and "Holm" in html
+    assert "http" not in html.replace("http://www.w3.org", "") and html.count("data:image/png;base64,") == 11 and "Holm" in html
     assert html.count("<summary>AlexNet + ") == 6 and "not for diagnosis" in html and "<script" not in html
 
 
@@ -21,7 +24,7 @@ def test_the_report_shows_what_was_misread(made):
     run, _ = made
     label = run.classes[0]
     rows = run.predictions[(run.predictions["true"] == label) & (run.predictions["predicted"] != label)]
-    report = (run.path / "report.html").read_text(encoding="utf-8")
+    report = (run.path / "report.html").read_text(encoding="utf-8").partition('<section id="misread"')[2]
     assert report.count(f"true {label}, called ") == 2 * min(24, rows["image"].nunique())
 
 
@@ -31,14 +34,19 @@ def test_images_that_have_moved_away_are_left_out_of_the_report(made, tmp_path):
     (run.path / "catalogue.csv").write_text(table.replace(str(made[0].catalogue["path"][0].rsplit("/", 3)[0]), "/nowhere"))
     write_report(run)
     report = (run.path / "report.html").read_text(encoding="utf-8")
-    assert "called " not in report and report.count("data:image/png;base64,") == 8
+    assert "true Benign, called " not in report and report.count("data:image/png;base64,") == 11
+    assert "The images are not there any more" in report
 
 
 def test_text_of_the_user_is_escaped(made, tmp_path):
     run = Run(shutil.copytree(made[0].path, tmp_path / "a<b>"))
-    write_report(run, "<p>kept as HTML</p>")
+    (run.path / "audit").mkdir()
+    (run.path / "audit" / "audit.txt").write_text("About\n\nFirst\n- the <i>verdict</i>\n\nNot examined\n- this\n\nDisclaimer\n")
+    (run.path / "audit" / "audit.html").write_text("<body><h2>Can you believe it?</h2><p>kept as HTML</p></body>")
+    write_report(run)
     report = (run.path / "report.html").read_text(encoding="utf-8")
     assert "leuknb run: a&lt;b&gt;" in report and "a<b>" not in report and "<p>kept as HTML</p>" in report
+    assert "<li>the &lt;i&gt;verdict&lt;/i&gt;</li>" in report and "<li>this</li>" not in report
 
 
 def test_the_figure_of_the_comparison(made):
@@ -54,11 +62,11 @@ def test_patients_on_both_sides_are_on_the_first_screen(made, tmp_path):
     run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
     run.config["data"] |= {"shared_patients": {"shared": 12, "of": 16}, "read_as": "classes: all, hem; folds: 3"}
     write_report(run)
-    first = (run.path / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]
+    first = (run.path / "report.html").read_text(encoding="utf-8").partition("<h2")[0]
     assert "12 of 16 patients have images in both the training and the test set" in first and "classes: all, hem; folds: 3" in first
     run.config["data"].pop("shared_patients")
     write_report(run)
-    assert "in both the training and the test set" not in (run.path / "report.html").read_text(encoding="utf-8").partition("<h2>")[0]
+    assert "in both the training and the test set" not in (run.path / "report.html").read_text(encoding="utf-8").partition("<h2")[0]
 
 
 def test_many_classes_have_their_counts_in_a_table(made):
@@ -76,7 +84,7 @@ def test_a_damaged_image_is_left_out_of_the_report(made, tmp_path):
     (tmp_path / "broken.jpg").write_text("no image")
     run.catalogue["path"] = [str(tmp_path / "broken.jpg") if image in set(wrong) else path for image, path in zip(run.catalogue["image"], run.catalogue["path"])]
     write_report(run)
-    assert "called " not in (run.path / "report.html").read_text(encoding="utf-8")
+    assert 'called ' not in (run.path / "report.html").read_text(encoding="utf-8").partition('<section id="misread"')[2]
 
 
 def test_a_run_folder_that_cannot_be_written_is_named(made, tmp_path):
@@ -85,3 +93,73 @@ def test_a_run_folder_that_cannot_be_written_is_named(made, tmp_path):
     run.path = tmp_path / "file" / "run"
     with pytest.raises(InputError, match="report.html: "):
         write_report(run)
+
+
+OLD = Path(__file__).parent / "old-run" / "frozen"
+
+
+def test_a_prevalence_and_positive_classes_are_kept_and_used(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    write_report(run, positive=["Pre", "Pro"], prevalence=0.02)
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "Counted as malignant: <b>Pre, Pro</b>" in html and "where 2 % of those tested are ill" in html
+    assert json.loads((run.path / "config.json").read_text(encoding="utf-8"))["report"] == {"positive": ["Pre", "Pro"], "prevalence": 0.02}
+    write_report(Run(run.path))
+    assert "Counted as malignant: <b>Pre, Pro</b>" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"positive": ["Blast"]}, "`positive` Blast: choose some, not all, of Benign, Early, Pre, Pro"),
+    ({"positive": ["Benign", "Early", "Pre", "Pro"]}, "choose some, not all"),
+    ({"prevalence": 1.5}, "prevalence=1.5: give a number of at least 0 and at most 1"),
+    ({"prevalence": float("nan")}, "prevalence=nan"),
+])
+def test_what_cannot_be_reported_is_refused_and_nothing_changes(made, tmp_path, options, message):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    before = (run.path / "report.html").read_bytes(), (run.path / "config.json").read_bytes()
+    with pytest.raises(InputError, match=re.escape(message)):
+        write_report(run, **options)
+    assert before == ((run.path / "report.html").read_bytes(), (run.path / "config.json").read_bytes())
+
+
+def test_an_old_run_gets_a_report(tmp_path):
+    run = Run(shutil.copytree(OLD, tmp_path / "run"))
+    before = {name: (run.path / name).read_bytes() for name in ("predictions.csv", "metrics.csv", "config.json")}
+    write_report(run)
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "How good is it?" in html and "Not examined" in html and "ROC curve" in html
+    assert before == {name: (run.path / name).read_bytes() for name in before}
+
+
+def test_a_run_without_models_gets_a_report(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    shutil.rmtree(run.path / "models")
+    write_report(run)
+    html = (run.path / "report.html").read_text(encoding="utf-8")
+    assert "since out-of-fold predictions of training images are missing" in html and "since no models are stored" in html
+
+
+def test_the_cards_say_what_was_counted_and_leave_the_rest(made):
+    run = made[0]
+    data, model = ((run.path / f"{name}-card.md").read_text(encoding="utf-8") for name in ("data", "model"))
+    one = run.catalogue.drop_duplicates("image")
+    assert f"{one['patient'].nunique()} patients" in data and "for the author to write" in data and "96 x 96" in data
+    assert all(f"| {label}" in data for label in run.classes) and "not for diagnosis" in data
+    assert "AlexNet + " in model and "# Intended use" in model and "not for diagnosis" in model
+
+
+def test_every_figure_has_a_text_and_every_link_a_target(made):
+    html = (made[0].path / "report.html").read_text(encoding="utf-8")
+    assert all(re.search('alt="[^"]{8,}"', tag) for tag in re.findall("<img [^>]*>", html))
+    assert set(re.findall('href="#([^"]+)"', html)) <= set(re.findall('id="([^"]+)"', html))
+    assert "How to cite:" in html and "svm original" not in html.partition("Every setting, the software")[0]
+
+
+def test_the_checklist_claims_nothing_about_patients_it_cannot_know(made):
+    html = (made[0].path / "report.html").read_text(encoding="utf-8").partition('<section id="checklist"')[2]
+    rows = re.findall("<tr>(.*?)</tr>", html, re.S)[1:]
+    items = json.loads((Path(__file__).parents[1] / "leuknb" / "assets" / "checklist.json").read_text(encoding="utf-8"))
+    assert len(rows) == len(items)
+    for row, item in zip(rows, items):
+        assert item["filled"] or "<td>for the author to write</td>" in row
+    assert "{" not in html.partition("</section>")[0]

@@ -63,7 +63,7 @@ def test_bad_fields_are_listed_together_and_nothing_is_left(field, tmp_path):
     paths = [tmp_path / "glass.png", tmp_path / "missing.png", tmp_path / "f.png"]
     with pytest.raises(InputError) as caught:
         tile_images(paths, tmp_path / "tiles", 96, progress=False)
-    assert len(str(caught.value).splitlines()) == 2 and not (tmp_path / "tiles").exists()
+    assert len(str(caught.value).splitlines()) == 3 and "on_bad" in str(caught.value) and not (tmp_path / "tiles").exists()
     table = tile_images(paths, tmp_path / "tiles", 96, on_bad="skip", progress=False)
     assert set(table["image"]) == {str(paths[2])} and len(table.attrs["problems"]) == 2
     with pytest.raises(InputError):

@@ -8,6 +8,7 @@ chosen on all open files) and choices-scores.csv (each candidate by outer blocks
 outer blocks, less that of the nested choices.
 """
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from leuknb.backbones import Backbone
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead, SoftmaxHead
 from leuknb.lib.clusters import clustered_interval, stretches
-from leuknb.lib.errors import check_choice
-from leuknb.scenes import block_parts, locked, one_row_each, scenes, with_scenes
+from leuknb.lib.errors import InputError, check_choice
+from leuknb.scenes import LEAST_TRAINING, block_parts, infeasible, locked, one_row_each, scenes, training_sizes, with_scenes
 from leuknb.splits import each_fold, inner_groups
 from leuknb.svm import SVMHead
 
@@ -72,6 +73,16 @@ def open_rows(data):
     return rows, np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
 
 
+def check_feasible(rows, embargo, inner_embargo, folds):
+    "Raise `InputError` where an outer block leaves a class fewer than 50 training images, or an inner one none."
+    sizes = lambda part, near, count: training_sizes(block_parts(part, near, folds=count), part.set_index("image")["label"])
+    if note := infeasible(sizes(rows, embargo, folds)):
+        raise InputError(f"--embargo {embargo}: {note} of the open files, fewer than {LEAST_TRAINING}; use a smaller one")
+    for fold, train, _ in each_fold(rows, block_parts(rows, embargo, folds=folds)):
+        if not sizes(rows.iloc[train].reset_index(drop=True), inner_embargo, folds - 1).min(axis=None):
+            raise InputError(f"--inner-embargo {inner_embargo}: within fold {fold} an inner block leaves a class no training image; use a smaller one")
+
+
 def extract(names, paths):
     "Features of each candidate."
     return {check_choice("candidates", name, FEATURES) and name: Backbone("alexnet", **FEATURES[name]).transform(paths) for name in names}
@@ -90,6 +101,7 @@ def main():
     args = p.parse_args()
     rows, free, _ = open_rows(args.data)
     rows, heads = rows.iloc[free].reset_index(drop=True), args.heads.split(",")
+    check_feasible(rows, args.embargo, args.inner_embargo, args.folds)
     features = extract(args.candidates.split(","), rows["path"].to_numpy())
     correct, clusters = by_blocks(features, heads, rows, args.embargo, args.folds), stretches(rows)
     table, right = nested(features, heads, rows, args.embargo, args.inner_embargo, args.folds)
@@ -103,4 +115,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"choose.py: {error}")

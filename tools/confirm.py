@@ -6,6 +6,7 @@ Each confirmation wears the locked files out: the log counts them, and is commit
 locked files were used before. They are clean only for choices that were made without them, from the weights on.
 """
 import argparse
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -40,6 +41,8 @@ def main():
     p.add_argument("--log", default=str(ROOT / "tools" / "confirmations.csv"))
     p.add_argument("--confirm", action="store_true")
     args = p.parse_args()
+    if not Path(args.choices).exists():
+        sys.exit(f"confirm.py: {args.choices} is not there; run tools/choose.py first")
     rows, free, locked_rows = open_rows(args.data)
     choices = pd.read_csv(args.choices, dtype={"block": str}).set_index("block")
     name, head = choices.loc["all", ["features", "head"]]

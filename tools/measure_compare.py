@@ -32,6 +32,11 @@ def screenings(p, groups):
     return table.join(pd.DataFrame(areas, index=["auroc", "auroc_low", "auroc_high"]).T, on="head")
 
 
+def tests(p, groups):
+    "Pairs of heads; the last column is Holm's p if each image were independent."
+    return compare_methods(p, groups=groups).assign(p_holm_images=compare_methods(p)["p_holm"])
+
+
 def main():
     "Run what is missing, then write the tables."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -41,7 +46,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--runs", default=str(ROOT / "runs" / "compare"))
     args = p.parse_args()
-    tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (compare_methods, [])}
+    tables = {"calibration": (calibrations, []), "screening": (screenings, []), "tests": (tests, [])}
     for scheme in args.splits.split(","):
         blocks = scheme == "blocks"
         run = reproduce(args.data, Path(args.runs) / f"{scheme}-{args.seed}", weights={"": "synth"}, split=scheme, seed=args.seed, backbones=("alexnet",),

@@ -43,10 +43,10 @@ def cell_html(table, number: int, ranges) -> str:  # from `cell_table`; of a cel
     from leuknb.cells import beside_classes
     notes = [table.attrs["scale"], *table.attrs["notes"]]
     if not number:
-        return note_html(". ".join(notes))
+        return note_html("; ".join(notes))
     shown = beside_classes(table.loc[number], ranges).to_html(index=False, border=0, float_format="{:.2f}".format)
     usual = "Classes: the middle 80 % of cells in a few training images; * outside of it"
-    return f"<b>Cell {number} of {len(table)}</b>{shown}{note_html('. '.join([usual, *notes]))}"
+    return f"<b>Cell {number} of {len(table)}</b>{shown}{note_html('; '.join([usual, *notes]))}"
 
 # %% ../../nbs/lib/cell_panel.ipynb #5db5331f
 class CellPanel(widgets.VBox):

@@ -6,8 +6,10 @@
 __all__ = []
 
 # %% ../../nbs/lib/external_page.ipynb #e06770df
+import re
+
 from .models import NOVEL
-from .tables import data_uri, thumbnail_uri
+from .tables import data_uri, table_html, thumbnail_uri
 from .templates import figure_png, render
 
 # %% ../../nbs/lib/external_page.ipynb #b3e29fc1
@@ -16,9 +18,9 @@ MODEL = "model"  # its name among the baselines
 # %% ../../nbs/lib/external_page.ipynb #004ff70d
 TABLES = {
     "table": ("Sensitivity, specificity, area under the ROC curve",
-              "By image, and by group (patient or session) where groups are known. No interval: too few groups, or too "
-              "few that hold errors. Pooled: one answer for each group, the mean log odds of its images, positive "
-              "above one half. The baselines see no cell."),
+              "Percent with 95 % intervals, by image, and by group (patient or session) where groups are known. No "
+              "interval: too few groups, or too few that hold errors. Pooled: one answer for each group, the mean log "
+              "odds of its images, positive above one half. The baselines see no cell."),
     "coverage": ("What is flagged", f"Flagged: novelty above {NOVEL}. Confidently wrong: a probability above 0.9, "
                  "wrong, not flagged. Distance: median, over the usual distance among training images."),
     "classes": ("Classes", "The share of each class that is found, by image."),
@@ -28,14 +30,15 @@ TABLES = {
 def page(evaluation) -> str:
     "Make the HTML page."
     tables = {name: getattr(evaluation, name) for name in TABLES}
-    shown = [(*TABLES[name], table._repr_html_()) for name, table in tables.items() if len(table)]
+    shown = [(*TABLES[name], table_html(table)) for name, table in tables.items() if len(table)]
     drawn = [("ROC", "The further to the upper left, the better; on the diagonal, chance.", plot_roc(evaluation)),
              ("Score and novelty", "Each point is an image; crosses are flagged.", plot_novelty(evaluation))]
     figures = [(title, about, data_uri(figure_png(figure))) for title, about, figure in drawn if figure]
     wrong = {name: evaluation.misread(name).to_dict("records") for name in evaluation.images["set"].unique()}
     misread = {name: [thumbnail(row) for row in rows] for name, rows in wrong.items() if rows}
+    warnings = [re.sub(r" \(`\w+`\)", "", line) for line in evaluation.warnings]  # a page has no arguments
     return render("external.html.j2", title=evaluation.title, positive=", ".join(evaluation.positive), tables=shown,
-                  warnings=evaluation.warnings, figures=figures, misread=misread)
+                  warnings=warnings, figures=figures, misread=misread)
 
 
 def thumbnail(row: dict) -> dict:  # uri, file, text

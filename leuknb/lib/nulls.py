@@ -21,7 +21,7 @@ def hat_matrix(train: np.ndarray, test: np.ndarray, strength: float = STRENGTH) 
     mean, sd = train.mean(axis=0), train.std(axis=0)
     train, test = ((X - mean) / np.where(sd > 0, sd, 1) for X in (train, test))
     gram = train @ train.T
-    penalty = strength * np.trace(gram) / len(gram)
+    penalty = max(strength * np.trace(gram) / len(gram), 1e-9)  # features that are all constant predict nothing
     return np.linalg.solve(gram + penalty * np.eye(len(gram)), train @ test.T).T
 
 # %% ../../nbs/lib/nulls.ipynb #b9ba44bb

@@ -24,7 +24,7 @@ def training_predictions(
     model: str,  # backbone/head/variant
     folds: int = 5,
 ) -> pd.DataFrame | None:  # image, backbone, head, variant, true, predicted, p_<class>; None: there are none
-    "Predict the training images of a stored head out of fold, as it was tuned and with its temperature."
+    "Predict the training images of a stored head out of fold, rounded as held-out predictions are."
     row, choices = model_row(run, model), run.choices
     if row["head"] in OVER_PATHS or choices.features != "frozen" or run.split["fold"].nunique() > 1:
         return None
@@ -38,7 +38,7 @@ def training_predictions(
         return None
     p = np.concatenate([held_out_probabilities(head, X, y, train, test) for train, test in parts])
     rows = rows.iloc[np.concatenate([test for _, test in parts])]
-    table = pd.DataFrame(p, columns=head.classes_).reindex(columns=run.classes, fill_value=0.0)
+    table = pd.DataFrame(p, columns=head.classes_).reindex(columns=run.classes, fill_value=0.0).round(6)
     predicted = table.idxmax(axis=1)
     facts = {"image": rows["image"].to_numpy(), **{name: row[name] for name in CELL},
              "true": rows["label"].astype(str).to_numpy(), "predicted": predicted}

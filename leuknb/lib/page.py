@@ -63,7 +63,7 @@ def reached(host: str) -> str:
     host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     return f"[{host}]" if ":" in host else host
 
-
+# %% ../../nbs/lib/page.ipynb #71ad2154
 def foreign_hosts(host: str) -> str:
     "Write a pattern of the Host headers, without port, that are not the page's own; a tunnel may change the port."
     own = {reached(host).lower(), "localhost", "127.0.0.1", "[::1]"}

@@ -168,10 +168,12 @@ def patients_of(readout: Readout) -> tuple:  # table; value, low, high of the sh
     return table, ((right / len(table), *wilson(right, len(table))) if len(table) else None)
 
 # %% ../../nbs/lib/readout.ipynb #e61c2cb1
-def part(make, *args) -> dict:
+def part(make, readout: Readout) -> dict:
     "Make one part of a report, or say why it cannot be made."
     try:
-        return make(*args)
+        if readout.rows.filter(regex="^p_").isna().any(axis=None):
+            raise InputError("the predictions have no probabilities")
+        return make(readout)
     except InputError as error:
         return {"problem": f"Not computed: {error}."}
 
@@ -229,3 +231,17 @@ def chosen_on(readout: Readout) -> str:
         return (f"{plural(len(readout.reference), 'training image')}, predicted out of fold with "
                 f"{readout.unit} kept together")
     return f"the held-out images of other {readout.unit}, since out-of-fold predictions of training images are missing"
+
+# %% ../../nbs/lib/readout.ipynb #7da0663b
+def in_two_lines(run: Run) -> list[str]:
+    "Say how good the first model is, for a terminal."
+    readout = Readout(run, check_reading(run.classes, run.config.get("report", {}).get("positive")))
+    found, rows = readout.accuracy, readout.rows
+    text = percent(*(found[name] for name in ("value", "low", "high")))
+    lines = [f"{model_title(*readout.cell)}: {text} % right ({found['clusters']:,} {readout.unit})"]
+    ill, called = (rows[name].isin(readout.positive).to_numpy() for name in ("true", "predicted"))
+    if ill.any() and not ill.all():
+        units = rows["image"].map(readout.groups).to_numpy()
+        shares = [percent(*accuracy_interval(called[of] == ill[of], units[of])) for of in (ill, ~ill)]
+        lines.append("malignant found: {} %; others passed: {} %".format(*shares))
+    return lines

@@ -138,8 +138,8 @@ def gallery_sheet(state: State, images: RunImages, kind: str) -> tuple[str, byte
     for i, j in zip(*(numbers[:count] for numbers in state.shown)):
         pictures.append(images.large(pred.images[i], shown_variant(state, images, i, j), size))
         mark, predicted, true = "✗" if pred.wrong[i, j] else "✓", pred.predicted[i, j], pred.classes[pred.true[i]]
-        said = f"{mark} {pred.classes[predicted]} {whole_percent(pred.confidence[i, j])} · true {true}"
-        captions.append((said, pred.images[i].split("/")[-1]))
+        said = f"{mark} {pred.classes[predicted]} {whole_percent(pred.confidence[i, j])}"
+        captions.append((said, f"true {true} · {pred.images[i].split('/')[-1]}"))
     predicted = state.filters.chosen.get("predicted", "wrong")
     title = f"{state.filters.chosen.get('true', 'any')} predicted as {OPTION_TEXT.get(predicted, predicted)}: "
     title += f"{total:,} images" if count == total else f"the first {count} of {total:,} images"

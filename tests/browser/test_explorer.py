@@ -79,12 +79,18 @@ def run(run_folder):
     return run_folder
 
 
+def active(page):
+    "The name of the image that the gallery's focus is on."
+    return page.evaluate("""() => document.getElementById(document.activeElement.getAttribute('aria-activedescendant'))
+        .querySelector('.lk-name').textContent""")
+
+
 def test_gallery_filters_and_matrix(notebook, run):
     page, table = notebook(code(run)), predictions(run)
     page.locator(".lk-card").first.wait_for()
     wrong = table[(table["true"] == "Benign") & (table["predicted"] != "Benign")]
     expect_shown(page, wrong["image"].nunique())
-    assert page.locator(".lk-card").count() == min(24, wrong["image"].nunique())
+    page.wait_for_function("n => document.querySelectorAll('.lk-card[id]').length === n", arg=wrong["image"].nunique())
     assert page.locator(".lk-card img").first.evaluate("i => i.complete && i.naturalWidth >= 224")
     expect_shown(page, choose(page, "Head", "KNN"))
     expect_shown(page, wrong[wrong["head"] == "knn"]["image"].nunique())
@@ -110,12 +116,13 @@ def test_click_keys_and_detail(notebook, run):
     page.keyboard.press("ArrowRight")
     name = page.locator(".lk-card").nth(3).locator(".lk-name").first.inner_text()
     page.locator(".lk-title", has_text=name).wait_for()
-    assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
-    page.keyboard.press("PageDown")
-    page.locator(".lk-pager", has_text="page 2").wait_for()
+    assert active(page) == name
+    page.keyboard.press("End")
+    page.wait_for_function("document.querySelector('.lk-grid').scrollTop > 0")
     page.keyboard.press("Home")
-    page.locator(".lk-pager", has_text="page 1").wait_for()
-    page.wait_for_function("document.activeElement.classList.contains('lk-card')")
+    page.wait_for_function("document.querySelector('.lk-grid').scrollTop === 0")
+    page.locator(".lk-card[aria-selected=true][aria-posinset='1']").wait_for()
+    assert active(page) == page.locator(".lk-card").first.locator(".lk-name").first.inner_text()
     assert page.locator(".lk-side table.lk-bars tbody tr").count() == 16
     assert page.locator(".lk-image img").count() == 2
     shot(page, "lab-detail")
@@ -156,7 +163,7 @@ def test_labs_shortcuts_stay_outside(notebook, run):
     page = notebook(code(run) + "\n", "keys")
     page.locator(".lk-card").first.click()
     before, kind = cells(page), page.locator(".jp-Notebook-toolbarCellType select").input_value()
-    for focus in (".lk-card", ".lk-filters select", ".lk-annotate button", ".lk-side .lm-TabBar-tab", ".lk-filters .noUi-handle"):
+    for focus in (".lk-grid", ".lk-filters select", ".lk-annotate button", ".lk-side .lm-TabBar-tab", ".lk-filters .noUi-handle"):
         page.locator(focus).first.focus()
         for key in ("d", "d", "m", "a", "b", "x", "c", "v"):
             page.keyboard.press(key)
@@ -195,24 +202,20 @@ def test_a_note_stays_with_its_image_though_python_is_busy(notebook, run):
 
 
 def test_focus_is_never_lost(notebook, run):
-    page = notebook(code(run, page_size=8), "focus")
+    page = notebook(code(run), "focus")
     page.locator(".lk-card").first.wait_for()
     expect_shown(page, choose(page, "True class", "any"))
     expect_shown(page, choose(page, "Predicted", "any ("))
-    page.get_by_role("button", name="Next page").focus()
-    last = int(re.search(r"of (\d+)", page.locator(".lk-pager").inner_text())[1])
-    for number in range(2, last + 1):
-        page.keyboard.press("Enter")
-        page.locator(".lk-pager", has_text=f"page {number} of").wait_for()
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Previous page"
     page.locator(".lk-card").nth(1).click()
-    page.keyboard.press("PageUp")
-    page.locator(".lk-pager", has_text=f"page {last - 1} of").wait_for()
-    page.wait_for_function("document.activeElement === document.querySelector('.lk-card')")
-    name = page.locator(".lk-card .lk-name").first.inner_text()
+    for key in ("PageDown", "PageDown", "ArrowDown", "End", "PageUp", "ArrowLeft"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.activeElement.className").startswith("lk-grid")
+    page.wait_for_function("document.querySelector('.lk-grid').getAttribute('aria-activedescendant')")
+    name = active(page)
     page.keyboard.press("f")
-    page.locator(".lk-flag").wait_for()
-    assert pd.read_csv(run / "annotations.csv")["image"].iloc[0].endswith(name)
+    page.locator(".lk-card[aria-selected=true] .lk-flag").wait_for()
+    assert pd.read_csv(run / "annotations.csv")["image"].iloc[0].endswith(name) and active(page) == name
     tab(page, "Confusion matrix")
     page.locator(".lk-matrix .lk-cell:not(:disabled)").first.focus()
     page.keyboard.press("Enter")
@@ -228,7 +231,7 @@ def test_map_and_try(notebook, real_run):
     choose(page, "Head", "SVM")
     page.locator(".lk-card").first.click()
     page.locator(".lk-overlay").first.wait_for()
-    slider = page.locator(".lk-slider input").first
+    slider = page.locator(".lk-viewer .lk-slider input").first
     slider.fill("30")
     assert page.locator(".lk-overlay").evaluate("o => o.style.opacity") == "0.3"
     slider.fill("70")
@@ -338,6 +341,146 @@ def test_page_of_its_own(page, served, run):
     assert page.errors == [] and outside == []
 
 
+def everything(page):
+    "All images of the run, in the order of their names."
+    expect_shown(page, choose(page, "True class", "any"))
+    expect_shown(page, choose(page, "Predicted", "any ("))
+    page.locator(".lk-sort select").select_option(label="name")
+    return shown(page)
+
+
+def test_the_gallery_scrolls_through_all_images(page, served, run):
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    count, seen = everything(page), set()
+    page.locator(".lk-gallery input[type=range]").fill("160")
+    page.wait_for_function("document.querySelector('.lk-card').offsetWidth >= 160")
+    for _ in range(60):
+        page.wait_for_function("!document.querySelector('.lk-wait')")
+        seen |= set(page.locator(".lk-card .lk-name").all_inner_texts())
+        assert page.locator(".lk-card").count() < 60
+        end = page.evaluate("(() => { const g = document.querySelector('.lk-grid'); g.scrollTop += g.clientHeight - 200; return g.scrollTop + g.clientHeight >= g.scrollHeight - 1; })()")
+        page.wait_for_timeout(100)
+        if end and len(seen) == count:
+            break
+    assert len(seen) == count == predictions(run)["image"].nunique()
+    few = page.locator(".lk-card").first.evaluate("c => c.offsetWidth")
+    page.get_by_role("button", name="Fit").click()
+    page.wait_for_function("w => document.querySelector('.lk-card').offsetWidth !== w", arg=few)
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("width, height", [(1280, 800), (1920, 1080)])
+def test_the_window_is_used(page, served, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    page.wait_for_timeout(1000)
+    grid, image = (page.locator(name).first.bounding_box() for name in (".lk-grid", ".lk-image:not([hidden]) .lk-frame"))
+    assert grid["y"] + grid["height"] > height - 40 and image["height"] > 0.5 * height
+    before = grid["width"]
+    page.locator(".lk-splitter").focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function("w => document.querySelector('.lk-grid').clientWidth > w + 50", arg=before)
+    box = page.locator(".lk-splitter").bounding_box()
+    page.mouse.move(box["x"] + 6, box["y"] + 200)
+    page.mouse.down()
+    page.mouse.move(width * 0.3, box["y"] + 220, steps=4)
+    page.mouse.up()
+    page.wait_for_function("w => document.querySelector('.lk-grid').clientWidth < w - 50", arg=before)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shot(page, f"page-{width}")
+    assert page.errors == []
+
+
+def test_a_link_restores_the_view(page, served, run):
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    everything(page)
+    page.locator(".lk-grid").focus()
+    page.keyboard.press("End")
+    last = predictions(run)["image"].max()
+    page.locator(".lk-title", has_text=last).wait_for()
+    page.wait_for_function("location.hash.length > 20")
+    page.wait_for_timeout(500)
+    link = page.url
+    other = page.context.new_page()
+    other.goto(link)
+    other.locator(".lk-title", has_text=last).wait_for()
+    expect_shown(other, predictions(run)["image"].nunique())
+    assert other.locator(".lk-sort select").input_value() == page.locator(".lk-sort select").input_value()
+    assert other.locator(".lk-card[aria-selected=true]").count() == 1
+    other.goto(link.split("#")[0] + "#view=nonsense")
+    other.reload()
+    other.locator(".lk-problem", has_text="This is no link to a view").wait_for()
+    other.close()
+
+
+def test_help_and_sheets(page, served):
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    page.keyboard.press("?")
+    page.locator("dialog[open] dt", has_text="Enter").wait_for()
+    shot(page, "page-help")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    page.locator(".lk-side textarea").focus()
+    page.keyboard.press("?")
+    assert page.locator("dialog[open]").count() == 0, "a question mark in a note is text"
+    for kind, start in (("PNG", b"\x89PNG"), ("PDF", b"%PDF-")):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind, exact=True).click()
+        assert Path(download.value.path()).read_bytes().startswith(start) and download.value.suggested_filename.endswith(kind.lower())
+    assert page.errors == []
+
+
+def test_models_are_compared(page, served):
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    tab(page, "Compare")
+    button = page.get_by_role("button", name=re.compile("A right, B wrong: "))
+    button.wait_for()
+    count = int(button.inner_text().split(": ")[1])
+    page.locator(".lk-half .lk-image:not([hidden]) img").nth(1).wait_for()
+    shot(page, "page-compare")
+    button.click()
+    expect_shown(page, count)
+    tab(page, "Raters")
+    page.locator(".lk-note", has_text="Nobody has labelled").wait_for()
+    assert page.errors == []
+
+
+def test_a_blinded_rater_sees_no_label(notebook, run):
+    page = notebook(code(run, rater="Anna", blinded=True), "blinded")
+    page.locator(".lk-card").first.wait_for()
+    fit(page)
+    page.wait_for_timeout(1500)
+    words = page.evaluate("""() => [...document.querySelectorAll('.leuknb, .leuknb *')].filter(n => !n.closest('.lk-annotate'))
+        .flatMap(n => [...n.attributes].map(a => a.value).concat([...n.childNodes].filter(c => c.nodeType === 3).map(c => c.data)))
+        .filter(text => /Benign|Early|Pre\\b|Pro\\b|wrong/.test(text))""")
+    assert words == []
+    shot(page, "lab-blinded")
+    page.locator(".lk-annotate select").select_option(label="Pre")
+    page.locator(".lk-title", has_text="true").wait_for()
+    assert pd.read_csv(run / "annotations-Anna.csv")["label"].tolist() == ["Pre"]
+    (run / "annotations-Anna.csv").unlink()
+    assert page.errors == []
+
+
+def test_the_page_is_accessible(page, served):
+    import axe_playwright_python
+    axe = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8")
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    page.evaluate(axe)
+    for name in ("Image", "Confusion matrix", "Feature map", "Compare", "Raters", "Try an image"):
+        tab(page, name)
+        page.wait_for_timeout(800)
+        found = page.evaluate("axe.run('.leuknb', {preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})")["violations"]
+        assert not found, (name, [(v["id"], v["nodes"][0]["html"][:200]) for v in found])
+
+
 def test_page_wants_its_token(page, served):
     page.goto(served.split("?")[0])
     assert "/login" in page.url and page.locator(".lk-card").count() == 0
@@ -388,7 +531,7 @@ def test_contrast_in_both_themes(browser, lab, run, tmp_path_factory):
         page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
         page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{theme}$")).click()
         page.wait_for_timeout(2500)
-        for name in ("Confusion matrix", "Feature map", "Try an image", "Image"):
+        for name in ("Confusion matrix", "Feature map", "Compare", "Raters", "Try an image", "Image"):
             tab(page, name)
             page.wait_for_timeout(500)
             poor = page.evaluate(CONTRAST)

@@ -1,0 +1,109 @@
+"What is left of an image, and what chance reaches."
+import numpy as np
+import pandas as pd
+import pytest
+from leuknb import ablations
+from leuknb.ablations import ABLATIONS, ablation_table, ablation_verdicts, one_histogram, reduced, swapped
+from leuknb.lib.errors import InputError
+from leuknb.lib.files import read_image
+from leuknb.lib.nulls import dealt_out, ridge_correct
+from leuknb.lib.nulls import tested_in as folds_tested
+from leuknb.patients import smear
+from leuknb.splits import split
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+
+def drawn(seed, signal=0.0, names=5, patients=20, images=3, size=24):
+    "Features of small sets whose patients differ; in the first kind of feature the classes do as well: found, for each."
+    rng = np.random.default_rng(seed)
+    number = np.repeat(np.arange(patients), images)
+    rows = pd.DataFrame({"image": [f"i{k}" for k in range(len(number))], "label": [f"c{p % 4}" for p in number],
+                         "group": [f"p{p}" for p in number], "variant": "original"}).astype({"label": "category"})
+    parts = split(rows, "group-kfold", seed=seed)
+    codes = dealt_out(rows["label"].astype(str).to_numpy(), rows["group"].to_numpy(), folds_tested(rows, parts), 99, seed)
+    means = []
+    for name in range(names):
+        own = rng.normal(size=(patients, size))
+        own[:, :4] += signal * (name == 0) * np.eye(4)[np.arange(patients) % 4]
+        means.append(ridge_correct(own[number] + rng.normal(size=(len(number), size)), codes, rows, parts).mean().to_numpy())
+    highest = np.max([mean[1:] for mean in means], axis=0)
+    return [(1 + (highest >= mean[0]).sum()) / 100 <= ablations.LEVEL for mean in means]
+
+
+def test_clean_sets_raise_few_alarms():
+    assert sum(any(drawn(seed)) for seed in range(200)) <= 10
+
+
+def test_a_planted_signal_is_found():
+    found = np.array([drawn(seed, signal=5) for seed in range(20)])
+    assert found[:, 0].mean() >= 0.9 and found[:, 1:].mean() <= 0.1
+
+
+def test_the_ridge_head_is_scikit_learns():
+    rng, number = np.random.default_rng(0), np.arange(60)
+    rows = pd.DataFrame({"image": [f"i{k}" for k in number], "label": pd.Categorical(np.array(list("abc"))[number % 3]),
+                         "group": [f"g{k}" for k in number], "variant": "original"})
+    parts, X = split(rows, "group-kfold"), rng.normal(size=(60, 8)) + np.eye(8)[number % 3]
+    ours = ridge_correct(X, pd.factorize(rows["label"].astype(str))[0][None], rows, parts)[0]
+    for fold in range(5):
+        train, test = (rows["image"].isin(parts[(parts["fold"] == fold) & (parts["split"] == part)]["image"]).to_numpy()
+                       for part in ("train", "test"))
+        theirs = make_pipeline(StandardScaler(), RidgeClassifier(alpha=0.1 * 8)).fit(X[train], rows["label"][train])
+        correct = theirs.predict(X[test]) == rows["label"][test].to_numpy()
+        assert (ours[rows["image"][test]].to_numpy() == correct).all()
+
+
+def test_labels_stay_with_their_patient_and_their_fold():
+    labels, patients = np.repeat(list("abab"), 3), np.repeat(list("wxyz"), 3)
+    sets = dealt_out(labels, patients, np.repeat([0, 0, 1, 1], 3), 50, 0)
+    assert (sets[0] == (labels == "b")).all() and (sets[:, ::3] == sets[:, 2::3]).all()
+    assert (sets[:, [0, 3]].sum(axis=1) == 1).all() and (sets[:, [6, 9]].sum(axis=1) == 1).all() and len(np.unique(sets, axis=0)) == 4
+    with pytest.raises(InputError, match="several classes"):
+        dealt_out(labels, np.repeat(list("ww"), 6), np.zeros(12), 19, 0)
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_ablations_of_any_image(name):
+    for image in (smear(1, "Early", 128).image, smear(2, "Pro", 90).image[:64], np.full((70, 70, 3), 240, np.uint8), np.zeros((64, 64, 3), np.uint8)):
+        changed = ABLATIONS[name].change(reduced(image))
+        assert changed is None or changed.dtype == np.uint8 and changed.ndim == 3 and changed.shape[2] == 3 and changed.size
+
+
+def test_what_each_ablation_removes():
+    image, dark = smear(3, "Pre", 160).image, lambda rgb: rgb @ np.float32([0.299, 0.587, 0.114])
+    grey = ABLATIONS["grey, equalised"].change(image)
+    assert (grey[..., 0] == grey[..., 2]).all() and abs(np.histogram(grey, 8)[0] / grey.size - 1 / 8).max() < 0.02
+    dim = ABLATIONS["grey, equalised"].change(np.rint(image * 0.7).astype(np.uint8))
+    assert np.abs(grey.astype(int) - dim).mean() < 3
+    other = smear(4, "Benign", 160, stain_leak=1.0).image
+    assert (np.sort(one_histogram(image).reshape(-1, 3), axis=0) == np.sort(one_histogram(other).reshape(-1, 3), axis=0)).all()
+    patch = ABLATIONS["cell-free patch"].change(image)
+    assert patch.shape[:2] == (28, 28) and dark(patch).min() > 0.5 * np.percentile(dark(image), 95)
+    tiles = ABLATIONS["shuffled tiles"].change(image)
+    assert (np.sort(tiles.reshape(-1, 3), axis=0) == np.sort(image[:140, :140].reshape(-1, 3), axis=0)).all() and not (tiles == image[:140, :140]).all()
+    background, cells = ABLATIONS["background"].change(image), ABLATIONS["cells"].change(image)
+    assert (dark(background) < 140).mean() < 0.3 * (dark(image) < 140).mean() and (cells == ablations.GROUND).all(axis=-1).mean() > 0.3
+    both = swapped(image, other)
+    assert (both == image).all(axis=-1).mean() > 0.02 and (both == other).all(axis=-1).mean() > 0.3
+
+
+def test_the_table_finds_a_planted_patch_signal(tmp_path, monkeypatch):
+    "Features are the mean colours of what is left, so that the test needs no network."
+    from leuknb.data import catalogue
+    from leuknb.patients import make_smears
+
+    def colours(paths, name, progress=True):
+        images = [ABLATIONS[name].change(reduced(np.asarray(read_image(path)))) for path in paths]
+        done = np.array([image is not None for image in images])
+        return done, np.array([image.mean(axis=(0, 1)) for image in images if image is not None])
+
+    monkeypatch.setattr(ablations, "ablated_features", colours)
+    make_smears(tmp_path / "smears", 48, 24, stain_leak=1.0, seed=8, size=96, progress=False)
+    cat = catalogue(tmp_path / "smears" / "catalogue.csv", variants=("original",))
+    table = ablation_table(cat, split(cat, "group-kfold"), ["cell-free patch", "patch, equalised"], progress=False)
+    assert table["found"].tolist() == [True, False] and (table["low"] < table["accuracy"]).all()
+    assert any("need not look at cells" in verdict for verdict in ablation_verdicts(table))
+    with pytest.raises(InputError, match="nuclei"):
+        ablation_table(cat, split(cat, "group-kfold"), ["nuclei"])
