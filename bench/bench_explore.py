@@ -1,6 +1,6 @@
-"""Time to the first gallery and from a click to the detail, in a real browser.
+"""Time to the first gallery, of a filter, of a jump in the gallery and from a click to the detail, in a real browser.
 
-    python bench/bench_explore.py [--images 3256] [--run RUN]
+    python bench/bench_explore.py [--images 20000] [--drawn 400] [--run RUN]
 """
 import argparse
 import statistics
@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "browser")]
+sys.path[:0] = [str(ROOT / "tests" / "browser"), str(ROOT / "tests")]
 
 OPEN = """import time
 begin = time.perf_counter()
@@ -72,6 +72,44 @@ def click_to_detail(page, clicks=12):
     return statistics.median(took)
 
 
+def until_drawn(page, act):
+    "Seconds from an action until the gallery has another title, or other images, and every visible thumbnail is drawn."
+    return page.evaluate("""async (act) => {
+        const grid = document.querySelector('.lk-grid'), state = () => document.querySelector('.lk-count').textContent;
+        const box = (name) => [...document.querySelectorAll('.lk-filters .widget-dropdown')].find(
+            (b) => b.querySelector('.widget-label').textContent === name).querySelector('select');
+        const first = () => document.querySelector('.lk-card .lk-name')?.textContent;
+        const before = [state(), first()], begin = performance.now();
+        if (act === 'end') grid.scrollTop = grid.scrollHeight;
+        else {
+            const [name, start] = act.split('='), select = box(name);
+            select.selectedIndex = [...select.options].findIndex((o) => o.text.startsWith(start));
+            select.dispatchEvent(new Event('change'));
+        }
+        while (true) {
+            await new Promise(requestAnimationFrame);
+            if (performance.now() - begin > 20000) return NaN;
+            const cards = [...document.querySelectorAll('.lk-card')], shown = [...document.querySelectorAll('.lk-card img')];
+            const changed = state() !== before[0] || first() !== before[1];
+            if (changed && !document.querySelector('.lk-wait') && cards.length && shown.every((i) => i.complete)) break;
+        }
+        return (performance.now() - begin) / 1000; }""", act)
+
+
+def filters(page):
+    "Median and longest seconds of filters, and of a jump to the end, once all images are shown."
+    acts = ["True class=any", "Head=KNN", "Head=any", "Variant=segmented", "Variant=any", "Agreement=exactly one", "Agreement=any",
+            "Predicted=any (", "Predicted=any wrong", "True class=Pre"]
+    took = []
+    for act in acts:
+        took.append(until_drawn(page, act))
+        page.wait_for_timeout(700)
+    until_drawn(page, "True class=any")
+    until_drawn(page, "Predicted=any (")
+    page.wait_for_timeout(700)
+    return statistics.median(took), max(took), until_drawn(page, "end")
+
+
 def measure(run):
     "Rows of the table: what, seconds, goal."
     from conftest import CHROMIUM, FLAGS, free_port, lab_settings, serve
@@ -92,18 +130,22 @@ def measure(run):
             shown = first_image(page, address, "warm", ".lk-card img")
             imported, opened = map(float, page.locator(".jp-OutputArea-output pre").first.inner_text().split())
             click = click_to_detail(page)
+            middle, longest, jump = filters(page)
             naive = first_image(page, address, "naive", ".naive img")
             browser.close()
     return [("first gallery, new kernel, import included", shown, None), ("first gallery, import excluded", shown - imported, 2.0),
             ("  importing leuknb.explore", imported, None),
             ("  explore() itself", opened, None), ("click to detail, without attribution", click, 0.3),
+            ("filter to gallery, median", middle, 0.2), ("filter to gallery, longest of ten", longest, None),
+            ("jump to the end of all images", jump, None),
             ("obvious way: all misread Benign as widgets.Image", naive, None)]
 
 
 def main():
     "Measure and print."
     args = argparse.ArgumentParser(description=__doc__)
-    args.add_argument("--images", type=int, default=3256)
+    args.add_argument("--images", type=int, default=20000)
+    args.add_argument("--drawn", type=int, default=400, help="different image files; the others repeat them")
     args.add_argument("--run", help="a run folder; default: drawn images and made-up predictions under 16 models")
     args.add_argument("--data", help=argparse.SUPPRESS)
     args = args.parse_args()
@@ -112,10 +154,10 @@ def main():
     if not CHROMIUM:
         print("no chromium found; install it, e.g. apt-get install -y chromium")
         return
-    run = Path(args.run) if args.run else make_run(Path(tempfile.mkdtemp()) / "run", args.images)
+    run = Path(args.run) if args.run else make_run(Path(tempfile.mkdtemp()) / "run", args.images, drawn=args.drawn)
     start = time.time()
     rows = measure(run)
-    print(f"explorer, {args.images:,} images x 16 models, in chromium" if not args.run else f"explorer, {run}, in chromium")
+    print(f"explorer, {args.images:,} images ({args.drawn} files) x 16 models, in chromium" if not args.run else f"explorer, {run}, in chromium")
     for what, seconds, goal in rows:
         print(f"{what:50} {seconds:8.2f} s" + (f"   goal {goal} s" if goal else "") + (f"   {seconds / rows[0][1]:.1f} x the explorer" if "obvious" in what else ""))
     print(f"measured in {time.time() - start:.0f} s")

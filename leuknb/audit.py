@@ -27,7 +27,8 @@ from .lib.files import examine, parallel_map
 from .lib.models import pipeline
 from .lib.runs import Run
 from .lib.scoring import one_variant, score_models, score_run
-from .lib.tables import OVER_PATHS, percent
+from .lib.tables import OVER_PATHS, interval, percent
+from .scenes import guard_lines, guarded
 from .shifts import SEVERITIES, check_shifts, plot_shifts, shift_table, shift_verdicts
 from leuknb.shortcuts import (
     ShortcutFeatures, plot_shortcuts, shortcut_head, shortcut_table, shortcut_verdicts, table_features,
@@ -146,11 +147,12 @@ def shift_chapter(case: Case) -> Chapter:
 def cell_chapter(case: Case) -> Chapter:
     "Test models that see nothing but measures of cells."
     table = cell_accuracies(case.cat, case.parts, case.images, case.seed, case.progress)
-    accuracy = {name: f"{percent(value)} %" for name, value in zip(table["name"], table["accuracy"])}
+    shown = {row["name"]: f"{percent(row['accuracy'])} % [{interval(row['low'], row['high'])}]"
+             for row in table.to_dict("records")}
     verdict = ("Measures of cells alone, without colour, counts and density, are right about "
-               f"{accuracy['cells, without counts and density']} of {table['n'].iloc[0]} test images; with counts and "
-               f"density {accuracy['cells']}, sizes and shapes alone {accuracy['sizes and shapes of cells']} (chance: "
-               f"{accuracy['chance']}).")
+               f"{shown['cells, without counts and density']} of {table['n'].iloc[0]} test images; "
+               f"with counts and density {shown['cells']}, by sizes and shapes {shown['sizes and shapes of cells']}; "
+               f"the most frequent class {shown['chance']}.")
     return Chapter("What cells alone say, without colour", [verdict], {"cells": table})
 
 # %% ../nbs/63_audit.ipynb #cadf4a2a
@@ -281,16 +283,20 @@ def audit_folder(
     seed: int = 0,
     progress: bool = True,
     reading: dict | None = None,  # how the images are read: further settings of `catalogue`
+    scenes: bool = False,  # find images of one field, and keep them together
+    locked: bool = False,  # leave out the last fifth of each class's files
     **options,  # of `audit`
 ) -> Audit:
     "Examine images, with AlexNet and a support vector machine as the model."
     check_audit(seed, **options)
-    cat = catalogue(data, on_bad=on_bad, **(reading or {}))
+    cat, facts = guarded(catalogue(data, on_bad=on_bad, **(reading or {})), scenes, locked, progress=progress)
     scheme = scheme or default_scheme(cat)
     parts = split(cat, scheme, seed=seed)
     chapters = set(options.get("chapters", CHAPTERS))
     models = first_model(cat, parts, seed, progress) if chapters & {"shortcuts", "splits", "shifts"} else {}
     segmented = first_model(cat, parts, seed, progress, "segmented") if "masks" in chapters else {}
     how = SPLIT_WORDS.get(scheme, scheme)
-    return audit(cat, parts, models, segmented=segmented, how=how, about=f"{Path(data).name}, split {how}", seed=seed,
-                 progress=progress, **options)
+    found = audit(cat, parts, models, segmented=segmented, how=how, about=f"{Path(data).name}, split {how}", seed=seed,
+                  progress=progress, **options)
+    found.notes = guard_lines(facts) + found.notes
+    return found

@@ -16,6 +16,7 @@ from dataclasses import MISSING, fields
 from types import NoneType
 from typing import get_args
 
+from .lib.commands import run_cache, run_course, run_fetch, run_paper, run_pull, run_push
 from .lib.config import READING, Config
 from .lib.errors import InputError
 from .lib.wording import as_options
@@ -83,6 +84,19 @@ def add_on_bad(parser: argparse.ArgumentParser, skip: str = "skip: leave them ou
     parser.add_argument("--on-bad", choices=("error", "skip"), default="error", help=text)
 
 # %% ../nbs/lib/cli.ipynb #5cc5cb1e
+def add_stated(parser: argparse.ArgumentParser):
+    "Add the options that say what a report is about."
+    add_positive(parser)
+    parser.add_argument("--prevalence", type=float, metavar="SHARE",
+                        help="of malignant ones among those tested, 0 to 1, for predictive values (default: several)")
+
+
+def add_positive(parser: argparse.ArgumentParser):
+    "Add the option that names what counts as malignant."
+    parser.add_argument("--positive", type=listed, metavar="CLASS,...",
+                        help="classes that count as malignant (default: all but Benign)")
+
+
 def add_reproduce(commands):
     "Add `leuknb reproduce`."
     p = add_command(commands, "reproduce", run_reproduce, help="run the paper's grid on a folder of images")
@@ -95,6 +109,7 @@ def add_reproduce(commands):
     for field in fields(Config):
         add_setting(p, field)
     add_on_bad(p)
+    add_stated(p)
     p.add_argument("--no-audit", dest="audit", action="store_false",
                    help='leave the chapter "Can you believe it?" out of the report')
 
@@ -115,10 +130,12 @@ def settings_of(args) -> dict:
 
 def run_reproduce(args):
     "Run the grid, print the comparison and the place of the report."
+    from leuknb.lib.readout import in_two_lines
     from leuknb.lib.runs import comparison_table
     from leuknb.lib.templates import DISCLAIMER
     from leuknb.results import reproduce
-    run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, **settings_of(args))
+    run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, positive=args.positive,
+                    prevalence=args.prevalence, **settings_of(args))
     data = run.config["data"]
     for line in [f"left out: {line}" for line in data["left_out"]] + data.get("warnings", []):
         tell(args, line)
@@ -127,9 +144,29 @@ def run_reproduce(args):
     weights = [(name, facts["weights"]) for name, facts in run.config["weights"].items()]
     shown = ", ".join(f"{name} {untrained.get(of, of)}" for name, of in weights)
     other = " The images are generated; the published numbers belong to other images." if run.synthetic else ""
-    print(*textwrap.wrap(f"Weights: {shown}.{other}", 80), "", f"Report: {run.path / 'report.html'}", sep="\n")
+    lines = [*in_two_lines(run), *textwrap.wrap(f"Weights: {shown}.{other}", 80)]
+    print(*lines, "", f"Report: {run.path / 'report.html'}", sep="\n")
     print(*textwrap.wrap(DISCLAIMER, 80), f"Look at what was misread:  leuknb explore {run.path}",
           "Learn how it was made:     leuknb course DIR", sep="\n")
+
+# %% ../nbs/lib/cli.ipynb #e1e7e478
+def add_report(commands):
+    "Add `leuknb report`."
+    p = add_command(commands, "report", run_report, help="write a run's report again, for a stated prevalence")
+    p.add_argument("run", metavar="RUN", help="a finished run, also an old one")
+    add_stated(p)
+
+
+def run_report(args):
+    "Draw the figures and write the report again, print the headline and the place."
+    from leuknb.lib.readout import check_reading, in_two_lines
+    from leuknb.lib.runs import Run
+    from leuknb.report import write_figures, write_report
+    run = Run(args.run)
+    check_reading(run.classes, args.positive, args.prevalence)
+    write_figures(run)
+    write_report(run, args.positive, args.prevalence)
+    print(*in_two_lines(run), f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de
 def add_scale(parser: argparse.ArgumentParser):
@@ -214,12 +251,14 @@ def add_evaluate(commands):
     "Add `leuknb evaluate`."
     about = ("Sensitivity, specificity and area under the ROC curve on images from elsewhere, beside baselines that "
              "see no cell. Models of this package were seen to survive simulated changes of their own images. On real "
-             "images from elsewhere that is not shown; where it was tried, it was wrong.")
+             "images from elsewhere that is not shown; where it was tried, it was wrong. Benign, in the public set, "
+             "are "
+             "patients with haematogones, not healthy people.")
     p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
     p.add_argument("run", metavar="RUN")
     p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,
                    help="a set of images; several: --data A=DIR --data B=DIR")
-    p.add_argument("--positive", type=listed, help="classes of the model to find (default: all but Benign)")
+    add_positive(p)
     p.add_argument("--map", type=pairs, metavar="LABEL=CLASS,...",
                    help="what labels mean, as they are found: a class of the model, positive or negative")
     p.add_argument("--label-from", metavar="REGEX", help=r"label in file names, in brackets, such as '_([01])\.'")
@@ -295,14 +334,16 @@ def add_audit(commands):
     p.add_argument("--out", metavar="DIR", help="a new or empty folder (default: RUN/audit-full, or runs/audit; "
                    "for --predictions runs/NAME)")
     p.add_argument("--split", help="of --data: given, group, paper, kfold, group-kfold, blocks (default: as reproduce)")
-    p.add_argument("--chapters", type=listed, help="default: shortcuts,leaks,splits,masks,shifts")
+    p.add_argument("--chapters", type=listed, help="default: shortcuts,leaks,splits,masks,cells,shifts")
     p.add_argument("--shifts", type=listed, help="warm,cool,blur,... (default: all)")
     p.add_argument("--images", type=int, default=160, help="held-out images to shift, at most (default: %(default)s)")
     p.add_argument("--seed", type=int, help="of --data (default: 0)")
+    p.add_argument("--scenes", action="store_true", help="of --data: keep images of one field together; takes minutes")
+    p.add_argument("--locked", action="store_true", help="of --data: leave out the last fifth of each class's files")
     add_reading(p)
     add_on_bad(p)
 
-
+# %% ../nbs/lib/cli.ipynb #451b4424
 def run_audit(args):
     "Audit a run or a folder, print the verdicts and the place of the tables."
     from leuknb.audit import audit_folder, audit_run
@@ -312,7 +353,7 @@ def run_audit(args):
         return audit_predictions(args)
     if bool(args.run) == bool(args.data):
         raise InputError("audit: name either a run folder, or images with `data`")
-    if args.run and (args.split or args.seed is not None or reading_of(args)):
+    if args.run and (args.split or args.seed is not None or args.scenes or args.locked or reading_of(args)):
         raise InputError("audit: a run has its own split, seed and way of reading; these options go with `data`")
     out = args.out or (f"{args.run}/audit-full" if args.run else "runs/audit")
     check_free_folder(out)
@@ -323,7 +364,8 @@ def run_audit(args):
     elif args.run:
         audit = audit_run(Run(args.run), on_bad=args.on_bad, **options)
     else:
-        audit = audit_folder(args.data, args.split, args.on_bad, args.seed or 0, reading=reading_of(args), **options)
+        options |= {"reading": reading_of(args), "scenes": args.scenes, "locked": args.locked}
+        audit = audit_folder(args.data, args.split, args.on_bad, args.seed or 0, **options)
     print(as_options(str(audit), args.parser, args.typed))
     print(f"\nReport: {audit.save(out) / 'audit.html'}")
 
@@ -350,7 +392,8 @@ def add_explore(commands):
     p.add_argument("--theme", choices=("light", "dark"), default="light")
     p.add_argument("--no-browser", action="store_true")
     p.add_argument("--rater", metavar="NAME", default="", help="who annotates; each has a file of annotations")
-    p.add_argument("--blinded", action="store_true", help="hide label and predictions of an image until the rater labels it")
+    p.add_argument("--blinded", action="store_true",
+                   help="hide label and predictions of an image until the rater labels it")
     p.add_argument("--view", metavar="LINK", default="", help="show what a copied link shows")
 
 
@@ -395,41 +438,6 @@ def add_others(commands):
     p.add_argument("--clear", action="store_true")
 
 # %% ../nbs/lib/cli.ipynb #f354c7ce
-def run_paper(args):
-    "Print the published grid, the fourteen tables and the audit."
-    from leuknb.paper import audit, published_all, published_tables
-    make = {"grid": published_all, "tables": published_tables, "audit": audit}
-    if args.format == "csv":
-        table = make[args.what or "grid"]()
-        return print(table.drop(columns="numbers", errors="ignore").to_csv(index=False), end="")
-    shown = {"grid": lambda table: table.folded().to_string(index=False),
-             "tables": lambda table: table.to_string(index=False), "audit": lambda table: table.text()}
-    print(*(shown[name](make[name]()) for name in make if args.what in (None, name)), sep="\n\n")
-
-
-def run_fetch(args):
-    "Download the data set, print where it is; or print what is known of others."
-    from leuknb.lib.datasets import fetch, known_sets
-    if not args.list:
-        return print(fetch(args.out))
-    for facts in known_sets().to_dict("records"):
-        lines = [f"{name}: {value}" for name, value in facts.items() if value and name != "name"]
-        wrapped = [textwrap.fill(line, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
-                                 break_on_hyphens=False) for line in lines]
-        print(facts["name"], *wrapped, "", sep="\n")
-
-
-def run_cache(args):
-    "Show the stored features, or clear them."
-    from leuknb.lib.cache import cache_clear, cache_folder, cache_info
-    info = cache_info()
-    if args.clear:
-        return print(f"{cache_folder()}: {cache_clear():.1f} MB freed")
-    print(f"{cache_folder()}: {info['MB'].sum():.1f} MB")
-    if len(info):
-        print(info.to_string())
-
-# %% ../nbs/lib/cli.ipynb #3f6cec64
 def add_sharing(commands):
     "Add `leuknb course`, `push`, `pull` and `completion`."
     p = add_command(commands, "course", run_course, help="write the course's notebooks, to work through")
@@ -446,28 +454,13 @@ def add_sharing(commands):
     p.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
-def run_course(args):
-    "Write the course, print what to do next."
-    from leuknb.lib.course import write_course
-    print(write_course(args.out, teacher=args.teacher))
-
-
-def run_push(args):
-    "Put a run on the hub, print where."
-    from leuknb.lib.hub import push
-    print(push(args.run, args.repo, private=not args.public))
-
-
-def run_pull(args):
-    "Get a run from the hub, print where it is."
-    from leuknb.lib.hub import pull
-    print(pull(args.repo, args.out))
-
-
 def run_completion(args):
     "Print a script for a shell."
     import shtab
     print(shtab.complete(parser(), shell=args.shell))
+
+
+
 
 # %% ../nbs/lib/cli.ipynb #d9f608d9
 def parser() -> argparse.ArgumentParser:
@@ -475,8 +468,8 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="leuknb", description="Leukaemia classification from blood smears: the paper, its "
                                 "tables, and whether to believe them. For research and teaching, not for diagnosis.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (add_reproduce, add_predict, add_evaluate, add_audit, add_explore, add_synth, add_segment, add_pretrain,
-                add_sharing, add_others):
+    for add in (add_reproduce, add_report, add_predict, add_evaluate, add_audit, add_explore, add_synth, add_segment,
+                add_pretrain, add_sharing, add_others):
         add(commands)
     return p
 

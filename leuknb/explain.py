@@ -102,6 +102,8 @@ def attribution(
 ) -> tuple[bytes, list, str]:  # PNG with transparency; its place in the image in percent; a sentence
     "Show where in an image a model found evidence for a class; `InputError` for a head without a gradient."
     last = pipeline[-1] if hasattr(pipeline, "steps") else pipeline
+    if hasattr(pipeline, "steps") and not hasattr(pipeline[0], "preprocessing_"):
+        raise InputError("a model of cells alone has no heat map; measure its cells instead")
     tuned = hasattr(last, "network_")
     parts = tuned_parts(last, path) if tuned else frozen_parts(pipeline[0], last, path)
     prepared = last.preprocessing_ if tuned else pipeline[0].preprocessing_

@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 from .lib.progress import tqdm
 
+from .lib.clusters import clusters_of
 from .lib.errors import InputError, plural
 from .lib.files import parallel_map, read_image
 from .lib.scoring import paired_gap, score_rows, uncached
@@ -60,7 +61,7 @@ def leak_verdicts(table: pd.DataFrame, pairs: pd.DataFrame, models: dict | None 
                 "in the training set."]
     verdicts.append(f"{copies} test images have a copy, or nearly one, in the training set, such as "
                     f"{pairs['test'].iloc[0]} and {pairs['train'].iloc[0]}." if copies else
-                    "No test image has a copy in the training set.")
+                    "No test image has a copy in the training set, as far as whole images show.")
     original, segmented = (set(pairs.loc[pairs["variant"] == name, "test"]) for name in ("original", "segmented"))
     if hidden := segmented - original:
         verdicts.append(f"{len(hidden)} of them can be recognised only by their segmented images, "
@@ -93,13 +94,15 @@ def scheme_table(
     progress: bool = True,
 ) -> Intervals:  # model, scheme, n, accuracy, low, high, drop, drop_low, drop_high
     "Test models under stricter and stricter splits."
-    groups, correct = cat.drop_duplicates("image").set_index("image")["group"], {}
+    clusters = {name: clusters_of(cat, parts, "blocks" if name.startswith("blocks") else "")
+                for name, parts in splits.items()}
+    correct = {}
     for key in tqdm(list(product(models, splits)), "splits", leave=False, disable=not progress):
         rows, inputs, make = models[key[0]]
         correct[key] = score_rows(make, inputs, rows, splits[key[1]])
     lenient = next(iter(splits))
-    table = [(*key, len(own), *accuracy_interval(own, groups[own.index]),
-              *paired_gap(correct[key[0], lenient], own, groups)) for key, own in correct.items()]
+    table = [(*key, len(own), *accuracy_interval(own, clusters[key[1]][own.index]),
+              *paired_gap(correct[key[0], lenient], own, clusters[key[1]])) for key, own in correct.items()]
     return Intervals(table, columns="model scheme n accuracy low high drop drop_low drop_high".split())
 
 # %% ../nbs/61_leakage.ipynb #51045296

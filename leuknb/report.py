@@ -164,7 +164,7 @@ def wrong(
 # %% ../nbs/71_report.ipynb #5a041ff1
 CONTENTS = {"table": "Every model, beside the paper", "screening": "As a screening test",
             "calibration": "What a probability is worth", "abstention": "When it had better not answer",
-            "patients": "By patient", "believe": "Can it be believed? In full", "models": "Each model",
+            "patients": "By patient", "believe": "Can you believe it? In full", "models": "Each model",
             "misread": "Misread", "checklist": "Check-list for authors and reviewers", "made": "How it was made"}
 
 
@@ -222,7 +222,8 @@ def report_html(
     figures = {name: data_uri(path.read_bytes()) for name, path in paths.items()}
     first = run.classes[0]
     misread = misread_thumbnails(run, run.predictions[run.predictions["true"] == first])
-    missing = [name for name, there in (("patients", parts["patients"]), ("misread", misread)) if not there]
+    optional = {"patients": parts["patients"], "misread": misread, "believe": audit[1]}
+    missing = [name for name, there in optional.items() if not there]
     contents = {name: f"Misread {first} images" if name == "misread" else title
                 for name, title in CONTENTS.items() if name not in missing}
     verdicts, chapters, shortcuts = audit

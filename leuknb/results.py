@@ -37,7 +37,7 @@ from .lib.templates import DISCLAIMER
 from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report
-from .scenes import feasible_blocks, guarded
+from .scenes import feasible_blocks, guard_lines, guarded
 from leuknb.splits import (
     default_scheme, each_fold, inner_blocks, inner_groups, inner_split, load_split, save_split, shared_patients, split,
     subsample, train_test_rows,
@@ -308,12 +308,7 @@ def announce(
     if shared := facts.get("shared_patients"):
         lines.append("{shared} of {of} patients have images in both the training and the test set; how well new "
                      "patients are recognised is not measured (the split group keeps patients apart)".format(**shared))
-    if scenes := facts.get("scenes"):
-        lines.append("scenes: {images} images share their field with another ({pairs} pairs); these stay together"
-                     .format(**scenes))
-    if locked := facts.get("locked"):
-        lines.append("locked: the last {images} images, a fifth of each class, and what is near them are left out; "
-                     "this run uses {open} images".format(**locked))
+    lines += guard_lines(facts)
     if scheme == "blocks":
         lines.append("blocks are one split: another seed changes the inner folds, not the test images")
     for line in lines:

@@ -454,6 +454,16 @@ def guarded(
     return cat, facts
 
 
+def guard_lines(
+    facts: dict,  # with scenes, locked where these were looked for
+) -> list[str]:
+    "Say what `guarded` did."
+    said = {"scenes": "scenes: {images} images share their field with another ({pairs} pairs); these stay together",
+            "locked": "locked: the last {images} images, a fifth of each class, and what is near them are left out; "
+                      "{open} images are used"}
+    return [line.format(**facts[name]) for name, line in said.items() if name in facts]
+
+# %% ../nbs/03_scenes.ipynb #60a6b05f
 def file_order(
     cat: pd.DataFrame,  # a catalogue
     variant: str | None = None,  # None: one row an image of any

@@ -182,8 +182,12 @@ def _check_enough(images, scheme, folds, patients):
             raise InputError(f"class {label} has a single patient ({only}), who cannot be in both sets; "
                              "add patients, or use split='paper', which divides by image")
         if n < need:
+            own = images[images["label"] == label]
+            alike = unit == "group" and n < len(own) and not set(own["group"]) & patients
             raise InputError(f"class {label} has {plural(n, unit)}; the split {scheme!r} needs {need}"
-                             + (f" (folds={folds})" if need == folds else ""))
+                             + (f" (folds={folds})" if need == folds else "")
+                             + (f"; its {len(own)} images look alike: raise `similar`, or use split='paper', which "
+                                "divides by image" if alike else ""))
 
 
 def _check_training(images, part, scheme, fold):

@@ -48,10 +48,18 @@ def catalogue(folder, rng, count, draw_all=True):
     return pd.DataFrame(rows, columns="image path label variant group sha256 width height".split())
 
 
-def make_run(folder, count=80, models=GRID, seed=0):
-    "Write the run folder; every image is a test image once."
+def repeated(cat, count):
+    "Rows for `count` images whose files repeat those of a catalogue."
+    parts = [rows.iloc[np.arange(count) % len(rows)] for _, rows in cat.groupby("variant")]
+    names = [f"{label}/WBC-{label}-{i // 4 + 1:05d}" for i, label in enumerate(parts[0]["label"])]
+    return pd.concat([rows.assign(image=names, group=names) for rows in parts])
+
+
+def make_run(folder, count=80, models=GRID, seed=0, drawn=None):
+    "Write the run folder; every image is a test image once. drawn: so many files, which the other images repeat."
     folder, rng = Path(folder), np.random.default_rng(seed)
-    cat = catalogue(folder, rng, count)
+    cat = catalogue(folder, rng, min(count, drawn or count))
+    cat = repeated(cat, count) if drawn else cat
     one = cat.drop_duplicates("image")
     true = one["label"].map(CLASSES.index).to_numpy()
     tables = []

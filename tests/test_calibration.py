@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_predictions import CLASSES, model, three_models  # noqa: E402
 
 from leuknb.calibration import (  # noqa: E402
-    calibrate, calibration, choose_threshold, ece, fit_temperature, plot_reliability, plot_screening, reliability, rescale,
+    _crossfit, calibrate, calibration, choose_threshold, ece, fit_temperature, plot_reliability, plot_screening, reliability, rescale,
     screen, screening, screening_curves,
 )
 from leuknb.lib.errors import InputError  # noqa: E402
@@ -169,3 +169,32 @@ def test_no_lower_threshold_keeps_the_specificity(rows, specificity):
     assert (score[~malignant] < threshold).mean() >= specificity - 1e-9
     lower = score[score < threshold]
     assert not len(lower) or (score[~malignant] < lower.max()).mean() < specificity
+
+
+def blocks():
+    "One model by blocks; in block 2 every score of a malignant image is low."
+    one = pd.concat([model("svm", 4, n=120).assign(fold=f, image=lambda t: f"b{f}/" + t["image"]) for f in range(3)], ignore_index=True)
+    low = (one["fold"] == 2) & (one["true"] != "Benign")
+    p = one.filter(like="p_").mask(low, 0.05).assign(p_Benign=one["p_Benign"].mask(low, 1 - 0.05 * (len(CLASSES) - 1)))
+    return one.assign(**p)
+
+
+def test_thresholds_and_temperatures_come_from_the_other_blocks():
+    one = blocks()
+    used = calibrate(one)
+    for fold, part in used.groupby("fold"):
+        others = one[one["fold"] != fold]
+        scores = np.log(np.clip(others[[f"p_{c}" for c in CLASSES]].to_numpy(), 1e-6, 1))
+        expected = fit_temperature(scores, pd.Index(CLASSES).get_indexer(others["true"]), smooth=False, bounds=(0.05, 20))
+        assert np.allclose(part["temperature"], expected)
+    row = screen(one, sensitivity=0.9).iloc[1]
+    assert row["worst_fold"] == 0 and row["sensitivity"] < 0.75, "what is odd about block 2 cannot be learned from blocks 0 and 1"
+
+
+def test_a_unit_of_two_blocks_has_no_say_in_either():
+    one = blocks()
+    group = {image: image.split("/")[1] for image in one["image"]}  # every unit is in all three blocks
+    assert calibrate(one, groups=group)["temperature"].nunique() > 1  # dealt by group instead
+    scene = {image: "scene" if image in ("b0/i000", "b1/i000") else image for image in one["image"]}
+    for fit, use in _crossfit(one, 5, scene, 0):
+        assert not {scene[i] for i in one["image"].iloc[fit]} & {scene[i] for i in one["image"].iloc[use]}

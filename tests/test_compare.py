@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_predictions import CLASSES, three_models  # noqa: E402
 
 from leuknb.compare import (  # noqa: E402
-    compare_folds, compare_methods, corrected_ttest, fold_scores, holm, mcnemar, mcnemar_bounds, paired, permutation_p,
+    bootstrap_ends, compare_folds, compare_methods, corrected_ttest, fold_scores, holm, mcnemar, mcnemar_bounds, paired, permutation_p,
     plot_differences, plot_intervals, redraw, two_proportions, unit_codes, unit_counts,
 )
 from leuknb.lib.errors import InputError  # noqa: E402
@@ -195,3 +195,11 @@ def test_figures(three):
     plt.close("all")
     assert short_names(["a/svm/o", "a/knn/o"]) == ["svm", "knn"] and short_names(["I", "II"]) == ["I", "II"]
     assert short_names(["x/y"]) == ["x/y"]
+
+
+def test_ends_of_a_bootstrap():
+    drawn = np.random.default_rng(0).normal(0.3, 0.1, 4000)
+    assert np.allclose(bootstrap_ends(drawn, 0.3, 100), np.quantile(drawn, [0.025, 0.975]))
+    half = 2.2621571628 * drawn.std() * np.sqrt(10 / 9)  # t with 9 degrees of freedom
+    assert np.allclose(bootstrap_ends(drawn, 0.3, 10), [0.3 - half, 0.3 + half])
+    assert np.isnan(bootstrap_ends(drawn, 0.3, 1)).all()

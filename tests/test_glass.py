@@ -79,6 +79,29 @@ def test_images_without_glass():
     assert glass_problem(np.zeros((40, 40, 3), np.uint8)) == "black all over" and glass_problem(drawn.image // 8) == "dark all over"
 
 
+def framed(image, share=1.3):
+    "What is not black in an image, with a black margin, 224 pixels wide."
+    rows, columns = (np.flatnonzero(image.any((axis, 2))) for axis in (1, 0))
+    part = Image.fromarray(image[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1])
+    side = round(max(part.size) * share)
+    whole = Image.new("RGB", (side, side))
+    whole.paste(part, ((side - part.width) // 2, (side - part.height) // 2))
+    return np.asarray(whole.resize((224, 224), Image.NEAREST))
+
+
+@pytest.mark.parametrize("seed", [104, 113, 212, 301, 412, 513])
+def test_cells_with_cytoplasm_as_clear_as_glass_are_cut_out_too(seed):
+    for image in (cut_out(seed, CLASSES[seed % 4]), framed(cut_out(seed, CLASSES[seed % 4]))):
+        assert glass_problem(image) == "cut out on black"
+        assert (segment(image) != image).any(-1).sum() <= 0.02 * image.any(-1).sum()
+
+
+def test_fields_with_dark_around_them_have_glass():
+    for seed in range(8):
+        image = smear(seed, CLASSES[seed % 4]).image
+        assert glass_problem(marked(image, RADIUS > 100, 0)) is None and glass_problem(marked(image, PLACES["wide frame"], 0)) is None
+
+
 def test_cells_that_were_cut_out_are_kept_as_they_are():
     for seed in range(4):
         image = cut_out(seed)

@@ -11,7 +11,7 @@ import leuknb
 from leuknb.cli import as_options, main, parser
 
 ROOT = Path(leuknb.__file__).parent
-TYPED = {"evaluate": ["RUN", "--data", "DIR"], "predict": ["RUN", "IMAGE"], "explore": ["RUN"], "synth": ["OUT"], "segment": ["DIR", "OUT"], "pretrain": ["OUT"],
+TYPED = {"evaluate": ["RUN", "--data", "DIR"], "predict": ["RUN", "IMAGE"], "explore": ["RUN"], "synth": ["OUT"], "report": ["RUN"], "segment": ["DIR", "OUT"], "pretrain": ["OUT"],
          "course": ["DIR"], "push": ["RUN", "REPO"], "pull": ["REPO", "OUT"], "completion": ["bash"]}
 COMMANDS = next(action.choices for action in parser()._actions if action.dest == "command")
 CHECKS = {"check_choice": "{} '{{}}': choose from {{}}", "check_number": "{}=7: give a number"}

@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.tables import Intervals, percent
-from leuknb.metrics import SUMMARY, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
+from leuknb.metrics import SUMMARY, accuracy_interval, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
@@ -333,3 +333,45 @@ def test_class_names_without_a_font_are_numbered_in_one_warning():
         places(axis)
     assert [t.get_text() for t in axis.get_yticklabels()][:3] == [r"\$a\$", "class 2", "class 3"]
     assert len([w for w in caught if "font" in str(w.message) or "lyph" in str(w.message)]) == 1
+
+
+def by_patient(clusters=30, size=20, seed=0):
+    "Predictions of two classes in which the images of a patient go wrong together, and the patient of each image."
+    rng, of = np.random.default_rng(seed), np.repeat(np.arange(clusters), size)
+    true = of % 2
+    wrong = rng.random(len(of)) < rng.beta(0.1, 0.9, clusters)[of]
+    table = pd.DataFrame({"image": [f"i{j}" for j in range(len(of))], "variant": "original", "backbone": "alexnet", "head": "svm", "split": "test",
+                          "true": np.array(["Benign", "Pro"])[true], "predicted": np.array(["Benign", "Pro"])[true ^ wrong]})
+    return table, dict(zip(table["image"], of))
+
+
+def test_scores_count_patients_where_they_are_given():
+    table, patient = by_patient()
+    plain, scores = score_predictions(table), score_predictions(table, groups=patient)
+    assert list(scores.columns) == [*plain.columns, "clusters", "note"] and (scores["value"] == plain["value"]).all()
+    rows, ours = scores.set_index(["class", "metric"]), table.assign(right=table["true"] == table["predicted"], unit=table["image"].map(patient))
+    assert np.allclose(rows.loc[("overall", "accuracy"), ["value", "low", "high"]].astype(float), accuracy_interval(ours["right"], ours["unit"]))
+    benign = ours[ours["true"] == "Benign"]
+    assert np.allclose(rows.loc[("Benign", "recall"), ["value", "low", "high"]].astype(float), accuracy_interval(benign["right"], benign["unit"]))
+    assert rows.loc[("overall", "accuracy"), "clusters"] == 30 and rows.loc[("Benign", "recall"), "clusters"] == 15
+    share = lambda t: t[~t["metric"].isin(["kappa", "mcc"])]
+    assert ((share(scores)["high"] - share(scores)["low"]).to_numpy() > 1.5 * (share(plain)["high"] - share(plain)["low"]).to_numpy()).all()
+
+
+def test_scores_note_few_clusters():
+    table, patient = by_patient(clusters=10)
+    scores = score_predictions(table, groups=patient).set_index(["class", "metric"])
+    assert scores.loc[("overall", "accuracy"), "note"] == "too few clusters (10)" and scores.loc[("Benign", "recall"), "note"] == "too few clusters (5)"
+
+
+def test_each_image_its_own_group_is_wilson():
+    table, patient = by_patient()
+    plain, alone = score_predictions(table), score_predictions(table, groups={image: image for image in patient})
+    pd.testing.assert_frame_equal(pd.DataFrame(alone[plain.columns]), pd.DataFrame(plain))
+    assert (alone["clusters"] == 600).all() and (alone["note"] == "").all()
+
+
+def test_repeats_of_clustered_images_change_nothing():
+    table, patient = by_patient()
+    once, again = score_predictions(table.assign(fold=0), groups=patient), score_predictions(pd.concat([table.assign(fold=f) for f in range(3)]), groups=patient)
+    np.testing.assert_allclose(again[["value", "low", "high"]], once[["value", "low", "high"]], atol=1e-9)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision import models
 
-from leuknb import preprocess
+from leuknb import networks, preprocess
 from leuknb.lib.errors import InputError
 from leuknb.preprocess import another_camera, camera_copy, preprocessing, register_step, white_normalise
 
@@ -31,7 +31,7 @@ def discs(seed, size=64):
        st.sampled_from(["alexnet", "vgg19", "efficientnet_b0", "inception_v3", "resnet18"]))
 def test_preparation_is_torchvisions(width, height, seed, name):
     image = noise(width, height, seed)
-    expected = preprocess.imagenet_weights(name).transforms()(image)
+    expected = networks.imagenet_weights(name).transforms()(image)
     assert torch.equal(preprocessing(name)(image)[0], expected)
 
 

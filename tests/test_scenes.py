@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -11,7 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from leuknb import scenes as module
 from leuknb.data import catalogue
 from leuknb.lib.errors import InputError
-from leuknb.scenes import block_parts, field_leaks, ladder, lag_similarity, locked, scenes, streams, with_scenes
+from leuknb.scenes import (
+    block_parts, feasible_blocks, field_leaks, guarded, ladder, lag_similarity, locked, scenes, streams, with_scenes,
+)
 from leuknb.splits import each_fold, split
 
 
@@ -206,3 +209,44 @@ def test_locked_by_hand():
 def test_mistakes(call, words):
     with pytest.raises(InputError, match=words):
         call(files(60))
+
+
+def test_guarded(fields):
+    root, truth = fields
+    cat = catalogue(root)
+    assert guarded(cat)[0] is cat and guarded(cat)[1] == {}
+    joined, facts = guarded(cat, find=True, lock=True, embargo=2, progress=False)
+    assert facts == {"scenes": {"pairs": 8, "images": 16, "search": "full"}, "locked": {"images": 4, "open": len(joined)}}
+    parts = locked(with_scenes(cat, scenes(cat, progress=False)), embargo=2)
+    assert set(joined["image"]) == set(parts["image"][parts["split"] == "train"])
+    assert all(joined[joined["image"].isin(pair)]["group"].nunique() <= 1 for pair in truth)
+    with pytest.raises(InputError, match="has no original image"):
+        guarded(cat.assign(variant="segmented"), find=True)
+
+
+def test_blocks_by_stream_and_those_that_leave_too_little(monkeypatch):
+    _, rows = two_classes()
+    cat = rows.assign(variant="original")
+    place = np.tile(np.arange(320) / 2, 2)
+    monkeypatch.setattr(module, "streams", lambda rows, progress: pd.DataFrame({"place": place}))
+    got = feasible_blocks(cat, split(cat, "blocks", embargo=10), 5, 10, "stream")
+    assert got["split"].tolist() == split(cat, "blocks", embargo=20)["split"].tolist()
+    with pytest.raises(InputError, match=r"^infeasible: fold \d leaves . 16 training images, fewer than 50; use a smaller `embargo`$"):
+        feasible_blocks(cat, split(cat, "blocks", embargo=120), 5, 120)
+    small = cat[cat.groupby("label").cumcount() < 40]  # too few images with and without an embargo
+    assert len(feasible_blocks(small, split(small, "blocks", embargo=5), 5, 5))
+
+
+def test_shuffles_of_the_inner_folds():
+    class Lottery(DummyClassifier):
+        "Its predictions depend on its random state."
+
+        def __init__(self, random_state=0):
+            super().__init__(strategy="uniform", random_state=random_state)
+    X, rows = two_classes()
+    step = dict(steps=[("files", 20)], progress=False)
+    plain, shuffled = ladder(Lottery(), rows, X, **step), ladder(Lottery(), rows, X, **step, shuffles=3)
+    assert (plain["accuracy"] == shuffled["accuracy"]).all() and "least" not in plain
+    each = [ladder(Lottery(s), rows, X, **step)["accuracy"] for s in range(3)]
+    assert np.allclose(shuffled["least"], np.min(each, axis=0)) and np.allclose(shuffled["most"], np.max(each, axis=0))
+    assert (shuffled["least"] < shuffled["most"]).all()

@@ -11,7 +11,7 @@ from pathlib import Path
 ORDER = """errors names settings progress readers light depth | files devices templates glass stain | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
     preprocess metrics clusters nulls | extract sources | compare calibration | clinical | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
     finetune pretrain robust | leakage | config | runs models | outside external_page outoffold | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
-    fragments | panels cell_panel detail maps raters toolbar pairs | explore page | cli"""
+    fragments | panels cell_panel detail maps raters toolbar pairs | explore page | commands cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}
 CELL, MODULE, CLASS, WIDTH, NAMES, RATIO, FIRST = 40, 500, 120, 120, 12, 0.35, 3
 WORDS = ["room", "house", "mended", "crooked"]  # in prose

@@ -69,15 +69,23 @@ def model_fields(readout: Readout) -> dict:
             "software": ", ".join(software) or none, "version": versions.get("leuknb", none),
             "choice": choice if len(stored) else "the first one, since no models are stored"}
 
+# %% ../../nbs/lib/checklist.ipynb #f86af790
+def calibrated(readout: Readout) -> tuple:  # calibration error, the same by chance, Brier score
+    "Describe how well probabilities are calibrated, where there are some."
+    if readout.rows.filter(regex="^p_").isna().any(axis=None):
+        return ("unknown, without probabilities",) * 3
+    row = calibration(readout.rows, groups=readout.groups).iloc[0]
+    return (f"{percent(row['ece'])} %", f"{percent(row['ece_chance'])} %",
+            percent(row["brier"], row["brier_low"], row["brier_high"], 1))
+
 
 def result_fields(readout: Readout, screened: bool, verdicts: list[str]) -> dict:
     "Describe what was measured."
-    found, row = readout.accuracy, calibration(readout.rows, groups=readout.groups).iloc[0]
+    found, (ece, chance, brier) = readout.accuracy, calibrated(readout)
     wrong, aims = int((~readout.right).sum()), f"{AIM:.0%} sensitivity and {AIM:.0%} specificity"
     return {"accuracy": f"{percent(found['value'])} % [{interval(found['low'], found['high'])}]", "unit": readout.unit,
             "thresholds": f"Beside it, thresholds for {aims}, chosen on {chosen_on(readout)}." if screened else "",
-            "ece": f"{percent(row['ece'])} %", "ece_chance": f"{percent(row['ece_chance'])} %",
-            "brier": percent(row["brier"], row["brier_low"], row["brier_high"], 1),
+            "ece": ece, "ece_chance": chance, "brier": brier,
             "by_patient": " and by patient" if readout.unit == "patients" else "",
             "verdicts": " ".join(verdicts) or "not examined; leuknb audit does",
             "wrong": plural(wrong, "prediction"), "shown": ", shown above" if wrong else ""}

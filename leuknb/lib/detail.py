@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from ..explain import attribution
+from .cell_panel import CellPanel
 from .errors import InputError
 from .files import atomic, digest, read_image
 from .fragments import Bar, bars_html, facts_about, facts_html, neighbours_html, note_html, problem_html
@@ -133,8 +134,9 @@ class Detail(widgets.VBox):
         self.title, self.bars, self.facts = (widgets.HTML() for _ in range(3))
         self.attribution, self.near = AttributionPart(sources, state.pred.classes), Background(sources, NEAREST)
         self.stored, self.annotation = Background(sources), AnnotationPanel(state, sources.images)
-        self.choice = row(self.model, self.attribution.target)
-        self.rest = widgets.VBox([heading("All predictions"), self.bars, self.near, heading("Catalogue"), self.facts])
+        self.choice, self.cells = row(self.model, self.attribution.target), CellPanel(sources)
+        catalogue = [heading("Catalogue"), self.facts]
+        self.rest = widgets.VBox([heading("All predictions"), self.bars, self.near, self.cells, *catalogue])
         super().__init__([self.title, self.attribution.viewer, self.stored, self.choice, self.annotation, self.rest])
         self.add_class("lk-panel")
         self.model.observe(lambda _: self.show_model(), "value")
@@ -159,6 +161,7 @@ class Detail(widgets.VBox):
         offer(self.model, model_options(self.state, i), j)
         self.index = i
         show_image(self.attribution.viewer, self.facts, pred, self.sources, i, j)
+        self.cells.show(pred.images[i])
         self.show_model()
 
     def cover(self, i, j):

@@ -124,7 +124,7 @@ class FeaturePlan:
 
     def about(self, weights: str) -> dict:  # name of the weights
         "What a `FeatureStore` depends on."
-        steps = "+".join(self.preprocessing.steps)
+        steps = "+".join(self.preprocessing.steps).replace("white", "white2")  # 2: a frame does not count as glass
         return {"version": VERSION, "backbone": self.name, "weights": f"{weights} {self.weights_digest}",
                 "layer": self.layer, "pool": self.pool, **asdict(self.preprocessing), "preprocess": steps,
                 "precision": self.precision, "device": self.device, "batch": self.batch_size,

@@ -83,7 +83,7 @@ def _check_planes(tags):
         raise ValueError("more than 8 bits, stored plane by plane; save it with 8 bits, "
                          "or with the colours of each pixel together")
 
-
+# %% ../../nbs/lib/files.ipynb #2d5e38d6
 def _eight_bits(path, image):
     "An image of more than 8 bits as one of 8, upright; colours that are opaque stay so."
     values = deep_values(path, image)
@@ -239,7 +239,7 @@ def missing_reason(
         return "no permission to read it" if isinstance(error, PermissionError) else error.strerror.lower()
     return "no such file"
 
-
+# %% ../../nbs/lib/files.ipynb #554b749a
 def _format(path):
     "Format of an image by its header; `InputError` for a file that is none, or more than one image."
     if not str(path).isprintable() and any(ch == "\r" or "\ud800" <= ch <= "\udfff" for ch in str(path)):

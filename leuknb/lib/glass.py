@@ -72,14 +72,25 @@ def with_halo(mask):
 # %% ../../nbs/lib/glass.ipynb #4412c60c
 CUT = 0.25  # share of black from which it may be a background
 TINT = 0.965  # least green of glass over the mean of its red and blue
+PURPLE, NUCLEUS = 0.07, 0.2  # least purple of a nucleus; share of a cell from which its largest part may be one
 
 
+def largest_nucleus(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    shown: np.ndarray,  # (h, w) bool, some pixels
+) -> float:  # 0-1
+    "Measure which share of the shown pixels the largest purple part covers."
+    light = rgb / np.percentile(rgb[shown], 95, axis=0).clip(1)
+    parts, _ = ndimage.label(shown & (light[..., [0, 2]].min(axis=-1) - light[..., 1] > PURPLE))
+    return np.bincount(parts.ravel(), minlength=2)[1:].max() / shown.sum()
+
+# %% ../../nbs/lib/glass.ipynb #99362cfc
 def glass_problem(
     rgb: np.ndarray,  # (h, w, 3) uint8
 ) -> str | None:
     "Explain why an image holds no empty glass; None if it does."
     dark = no_light(rgb)
-    if dark.mean() > 0.99:
+    if dark.mean() > 0.998:
         return "black all over"
     inner = ~dark
     if dark.mean() > CUT:
@@ -91,7 +102,10 @@ def glass_problem(
     glass = np.median(pixels[least >= np.percentile(least, 90)], axis=0)
     if glass.min() < 50 and glass.max() < 110:
         return "dark all over"
-    return "cut out on black" if dark.mean() > CUT and glass[1] < TINT * (glass[0] + glass[2]) / 2 else None
+    if dark.mean() <= CUT:
+        return None
+    tinted = glass[1] < TINT * (glass[0] + glass[2]) / 2
+    return "cut out on black" if tinted or largest_nucleus(rgb, ~dark) > NUCLEUS else None
 
 
 def check_glass(

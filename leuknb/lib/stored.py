@@ -80,6 +80,9 @@ def located(images: RunImages, catalogue: pd.DataFrame) -> pd.DataFrame:
     return catalogue.assign(path=[str(images.path(i, str(v)) or p) for i, v, p in names])
 
 # %% ../../nbs/lib/stored.ipynb #1657fe42
+NO_NETWORK = ("fine-tuned", "morphology")  # heads without features of a frozen network
+
+
 class RunModels:
     "The stored models of a run, each loaded once."
 
@@ -95,7 +98,7 @@ class RunModels:
 
     def backbone(self, backbone, variant):
         "Return the feature extractor of the run's models; `InputError` if all of them are fine-tuned."
-        rows = self.run.models.query("backbone == @backbone and variant == @variant and head != 'fine-tuned'")
+        rows = self.run.models.query("backbone == @backbone and variant == @variant and head not in @NO_NETWORK")
         if rows.empty:
             raise InputError(f"{self.run.path}: no stored model on frozen features of {backbone}, {variant}")
         return self.pipeline((backbone, rows["head"].iloc[0], variant))[0]
@@ -120,15 +123,21 @@ def stored_difference(models: RunModels, model: tuple, image: str, path: Path | 
 
 
 def novelty_warning(models: RunModels, model: tuple, path: Path) -> str:
-    "Say why an image is out-of-distribution for a model; empty if it is not, or if the model has no features."
-    if model[1] == "fine-tuned":
-        return ""
-    from leuknb.lib.models import model_row, novelty
-    feature = models.pipeline(model)[0].transform([str(path)])
-    score = float(novelty(models.run, model_row(models.run, "/".join(model)), feature)[0])
-    nearer = "all" if score == 1 else whole_percent(score)
-    return "" if score < NOVEL else (f"It is farther from the training images than {nearer} of the held-out training "
-                                     "images are. A prediction for such an image means little.")
+    "Say why an image is out-of-distribution for a model, or of another scale; empty if it is not, or cannot be known."
+    from leuknb.lib.fields import scale_notes, training_scale
+    from leuknb.lib.models import model_row, novelty, training_rows
+    run, lines = models.run, []
+    if model[1] != "fine-tuned":
+        feature = models.pipeline(model)[0].transform([str(path)])
+        score = float(novelty(run, model_row(run, "/".join(model)), feature)[0])
+        nearer = "all" if score == 1 else whole_percent(score)
+        far = (f"It is farther from the training images than {nearer} of the held-out training images are. A "
+               "prediction for such an image means little.")
+        lines += [far] if score >= NOVEL else []
+    if model[1] != "morphology":  # which measures cells in red cells already
+        notes = scale_notes([path], training_scale(run.config["data"], training_rows(run, model[2])))
+        lines += [f"It has {note.partition(': ')[2].partition(';')[0]}." for note in notes if ": " in note]
+    return " ".join(lines)
 
 # %% ../../nbs/lib/stored.ipynb #980990a0
 class RunFeatures:
@@ -171,10 +180,10 @@ def feature_head(run, backbone: str, variant: str) -> str:
     "Name the head whose features are compared; `InputError` if all models are fine-tuned."
     from leuknb.lib.models import stored_models
     heads = stored_models(run).query("backbone == @backbone and variant == @variant")["head"].tolist()
-    if set(heads) == {"fine-tuned"}:
+    if set(heads) and set(heads) <= set(NO_NETWORK):
         raise InputError("this run holds a fine-tuned network and no frozen features to compare images by; "
                          "run it again with a head such as svm, too")
-    return heads[0] if heads else ""
+    return next((head for head in heads if head not in NO_NETWORK), "")
 
 
 def available_features(features: RunFeatures, images: list, backbone: str, variant: str):

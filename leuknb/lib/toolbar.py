@@ -23,7 +23,7 @@ from .stored import RunImages
 from .tables import whole_percent
 from .templates import DISCLAIMER
 from .widgets import Toolbar
-from ..misread import MODEL, OPTION_TEXT, ORDERS
+from ..misread import OPTION_TEXT, ORDERS
 
 # %% ../../nbs/lib/toolbar.ipynb #a74d6f6d
 LONGEST = 100  # picked images that a link holds
@@ -32,7 +32,8 @@ LONGEST = 100  # picked images that a link holds
 def view_text(state: State) -> str:
     "Write what is shown as a text that a link can hold."
     f, picked = state.filters, sorted(state.filters.picked or ())
-    view = {"chosen": f.chosen, "confidence": list(f.confidence), "order": f.order, "reverse": f.reverse,
+    confidence = [float(limit) for limit in f.confidence]
+    view = {"chosen": f.chosen, "confidence": confidence, "order": f.order, "reverse": f.reverse,
             "picked": None if f.picked is None or len(picked) > LONGEST else picked, "source": f.source,
             "fold": state.fold, "left_out": len(picked) if len(picked) > LONGEST else 0}
     if state.current is not None:

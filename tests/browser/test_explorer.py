@@ -355,12 +355,15 @@ def test_the_gallery_scrolls_through_all_images(page, served, run):
     count, seen = everything(page), set()
     page.locator(".lk-gallery input[type=range]").fill("160")
     page.wait_for_function("document.querySelector('.lk-card').offsetWidth >= 160")
+    page.evaluate("document.querySelector('.lk-grid').scrollTop = 0")
     for _ in range(60):
         page.wait_for_function("!document.querySelector('.lk-wait')")
         seen |= set(page.locator(".lk-card .lk-name").all_inner_texts())
         assert page.locator(".lk-card").count() < 60
-        end = page.evaluate("(() => { const g = document.querySelector('.lk-grid'); g.scrollTop += g.clientHeight - 200; return g.scrollTop + g.clientHeight >= g.scrollHeight - 1; })()")
-        page.wait_for_timeout(100)
+        end = page.evaluate("""() => { const grid = document.querySelector('.lk-grid');
+            grid.scrollTop += grid.clientHeight - 200;
+            return grid.scrollTop + grid.clientHeight >= grid.scrollHeight - 1; }""")
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it is drawn
         if end and len(seen) == count:
             break
     assert len(seen) == count == predictions(run)["image"].nunique()

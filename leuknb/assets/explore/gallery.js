@@ -133,6 +133,7 @@ function render({ model, el }) {
   };
   const select = () => (reveal(), draw());
   const fill = () => {
+    name();
     forget();
     asked = 0;
     learn(model.get("start"), model.get("items"), model.get("thumbs"));
@@ -150,7 +151,11 @@ function render({ model, el }) {
     notice.textContent = message.notice;
     draw();
   };
+  // ipywidgets' slider gives its two handles no name.
+  const name = () => el.closest(".leuknb")?.querySelectorAll(".lk-filters .noUi-handle").forEach((handle, i) =>
+    handle.setAttribute("aria-label", i ? "Highest confidence" : "Lowest confidence"));
   const again = () => {
+    name();
     const first = Math.round(grid.scrollTop / plan.row) * plan.columns;
     measure();
     grid.scrollTop = Math.floor(first / plan.columns) * plan.row;

@@ -15,13 +15,20 @@ function render({ model, el }) {
     model.set("share", Math.min(0.8, Math.max(0.2, share)));
     if (save) model.save_changes();
   };
-  el.onpointerdown = (event) => el.setPointerCapture(event.pointerId);
-  el.onpointermove = (event) => {
-    if (!el.hasPointerCapture(event.pointerId)) return;
-    const { left, width } = el.closest(".lk-body").getBoundingClientRect();
-    put((event.clientX - left) / width, false);
+  el.onpointerdown = (event) => {
+    event.preventDefault(); // no text is selected and nothing dragged along
+    el.focus();
+    const move = ({ clientX }) => {
+      const { left, width } = el.closest(".lk-body").getBoundingClientRect();
+      put((clientX - left) / width, false);
+    };
+    const end = () => {
+      window.removeEventListener("pointermove", move);
+      model.save_changes();
+    };
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", end, { once: true });
   };
-  el.onpointerup = () => model.save_changes();
   el.ondblclick = () => put(0.5);
   el.onkeydown = (event) => {
     const step = { ArrowLeft: -0.02, ArrowRight: 0.02, Home: -1, End: 1 }[event.key];
