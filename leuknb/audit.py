@@ -28,7 +28,7 @@ from .lib.models import pipeline
 from .lib.runs import Run
 from .lib.scoring import one_variant, score_models, score_run
 from .lib.tables import OVER_PATHS, interval, percent
-from .scenes import guard_lines, guarded
+from .scenes import guarded
 from .shifts import SEVERITIES, check_shifts, plot_shifts, shift_table, shift_verdicts
 from leuknb.shortcuts import (
     ShortcutFeatures, plot_shortcuts, shortcut_head, shortcut_table, shortcut_verdicts, table_features,
@@ -296,7 +296,6 @@ def audit_folder(
     models = first_model(cat, parts, seed, progress) if chapters & {"shortcuts", "splits", "shifts"} else {}
     segmented = first_model(cat, parts, seed, progress, "segmented") if "masks" in chapters else {}
     how = SPLIT_WORDS.get(scheme, scheme)
-    found = audit(cat, parts, models, segmented=segmented, how=how, about=f"{Path(data).name}, split {how}", seed=seed,
-                  progress=progress, **options)
-    found.notes = guard_lines(facts) + found.notes
-    return found
+    said = {"scenes": ", scenes kept together", "locked": ", without the locked files"}
+    about = f"{Path(data).name}, split {how}" + "".join(said[name] for name in facts)
+    return audit(cat, parts, models, segmented=segmented, how=how, about=about, seed=seed, progress=progress, **options)

@@ -393,7 +393,7 @@ def add_explore(commands):
     p.add_argument("--no-browser", action="store_true")
     p.add_argument("--rater", metavar="NAME", default="", help="who annotates; each has a file of annotations")
     p.add_argument("--blinded", action="store_true",
-                   help="hide label and predictions of an image until the rater labels it")
+                   help="hide label and predictions until the rater labels an image")
     p.add_argument("--view", metavar="LINK", default="", help="show what a copied link shows")
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from .lib.errors import InputError, check_choice, check_number
 from .lib.glass import background, glass_problem
+from .lib.stain import macenko, reinhard
 from .networks import preset
 
 # %% ../nbs/21_preprocess.ipynb #91e07a4e
@@ -69,6 +70,8 @@ def white_normalise(
 
 
 register_step("white", white_normalise)
+register_step("macenko", macenko)
+register_step("reinhard", reinhard)
 
 # %% ../nbs/21_preprocess.ipynb #14c63f60
 def another_camera(

@@ -216,3 +216,24 @@ def test_names_that_look_like_something_else(tmp_path):
     assert set(run.predictions["weights"]) == set(Run(run.path).predictions["weights"]) and "010" in run.predictions["weights"].iloc[0]
     pred = predict(run, [tmp_path / "set" / "B"], progress=False)
     assert [c for c in pred if c.startswith("p_")] == [c for c in run.predictions if c.startswith("p_")]
+
+
+def test_scenes_streams_and_the_lock_are_recorded(tmp_path):
+    from leuknb.patients import draw_patient
+    from leuknb.synth import draw
+    for label in ("Benign", "Pre"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        for i in range(30):
+            image = draw([i, label == "Pre"], draw_patient([i // 10, label == "Pre"], label), 72).image
+            Image.fromarray(image[:56, :56]).save(tmp_path / "data" / label / f"{i + 1}.png")
+            if i == 20:
+                Image.fromarray(image[14:70, 12:68]).save(tmp_path / "data" / label / "31.png")
+    options = dict(backbones=("alexnet",), weights={"": "random"}, heads=("knn",), progress=False, audit=False, size=63, split="blocks", folds=2)
+    run = reproduce(tmp_path / "data", tmp_path / "run", scenes=True, locked=True, embargo=1, embargo_by="stream", **options)
+    data, choices = run.config["data"], run.config["choices"]
+    assert (choices["scenes"], choices["locked"], choices["embargo_by"]) == (True, True, "stream")
+    assert data["scenes"]["pairs"] == 2 and data["locked"] == {"images": 12, "open": len(run.catalogue)}
+    assert run.clusters.name == "stretches of files" and run.comparison["note"].str.startswith("too few clusters").all()
+    assert not run.catalogue["image"].str.endswith(("/31", "/21")).any()  # the last files, and what shows their field
+    with pytest.raises(InputError, match="`embargo_by` goes with split='blocks'"):
+        reproduce(tmp_path / "data", tmp_path / "other", embargo_by="stream", **options | {"split": "paper"})

@@ -34,7 +34,7 @@ def test_tables_of_a_run(made):
     assert list(run.comparison.columns) == ["backbone", "head", "variant", "n", "accuracy", "low", "high", "published", "difference",
                                             "clusters", "note"]
     assert list(run.metrics.columns) == ["backbone", "head", "variant", "class", "metric", "value", "low", "high", "clusters", "note"]
-    assert run.clusters.name == "patients"
+    assert run.clusters.name == "groups of images" and set(run.clusters.index) == set(run.catalogue["image"])
     assert list(run.predictions.columns) == ["image", "variant", "backbone", "weights", "head", "split", "fold", "true",
                                              "predicted", "p_Benign", "p_Early", "p_Pre", "p_Pro"]
     assert len(run.comparison) == 6 and (run.comparison["accuracy"] > 0.3).all()

@@ -14,11 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from leuknb.backbones import Backbone
 from leuknb.cells import CellFeatures
 from leuknb.heads import SoftmaxHead, SVMHead
-from leuknb.lib.stain import macenko, reinhard
 from leuknb.lib.tiles import tile_images
 from leuknb.novelty import NoveltyScore
 from leuknb.patients import make_smears
-from leuknb.preprocess import STEPS, register_step
 from leuknb.ruler import set_diameter
 
 OUT = Path(__file__).resolve().parent.parent / "leuknb/assets/measured/laboratories.csv"
@@ -84,9 +82,6 @@ def main():
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    for name, step in [("macenko", macenko), ("reinhard", reinhard)]:
-        if name not in STEPS:
-            register_step(name, step)
     with tempfile.TemporaryDirectory() as place:
         folder, options = Path(place), dict(size=args.size, progress=False)
         sets = {"home": read(make_smears(folder / "home", args.images * 2, args.images // 2, seed=1, **options))}

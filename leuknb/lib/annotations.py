@@ -77,8 +77,9 @@ def annotations_path(folder: str | Path, rater: str = "") -> Path:  # "": the ru
     name, known = rater_name(rater), raters(folder)
     for other in known:
         if name != other and len({unicodedata.normalize("NFKC", n).casefold() for n in (name, other)}) == 1:
-            raise InputError(f"rater {name!r}: this run has annotations by {other!r}, a name that differs only in capitals "
-                             f"or in the form of its characters; write {other!r} to go on with them, or add an initial")
+            raise InputError(f"rater {name!r}: this run has annotations by {other!r}, a name that differs only in "
+                             f"capitals or in the form of its characters; write {other!r} to go on with them, or add "
+                             "an initial")
     safe = re.sub(r'[<>:"/\\|?*%]', lambda sign: quote(sign[0], safe=""), name)
     return known.get(name) or Path(folder) / f"annotations-{re.sub(r'[.]$', '%2E', safe)}.csv"
 
@@ -116,10 +117,8 @@ class Annotations:
             before = {name: value for name, value in self[image].items() if new.get(name, value) != value}
             if before:
                 self._save(image, new)
-        if before:
-            typing = self._undo and self._undo[-1][0] == image and set(before) == set(self._undo[-1][1]) == {"note"}
-            if not typing:
-                self._undo.append((image, before))
+                typing = self._undo and self._undo[-1][0] == image and set(before) == set(self._undo[-1][1]) == {"note"}
+                self._undo += [] if typing else [(image, before)]
 
     def undo(self) -> str | None:  # the image whose annotation was restored
         "Take the last change of this window back; `None` if there is none."

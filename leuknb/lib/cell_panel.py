@@ -10,7 +10,6 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from .errors import InputError
 from .files import read_image
 from .fragments import note_html
 from .panels import Sources, heading

@@ -26,7 +26,7 @@ def means(
     name: str,  # of a column
     role: str,
 ) -> bool:
-    "Report whether a column's name is a spelling of a role, or made of its words and of `id`, `no`, `name` and the like."
+    "Report whether a column's name is a spelling of a role, or made of its words and of `id`, `no`, `name`."
     words = set(words_of(name))
     core = set(NAMES["core"].get(role, ()))
     return spelling(name) in NAMES["columns"][role] or bool(words & core) and words <= core | set(NAMES["core"]["more"])
@@ -71,7 +71,7 @@ def _numbered(table, name):
     "Whether a column holds nothing but whole numbers: folds, even if it is named split."
     return sets_of(table, name).str.fullmatch(r"\d+").all() and table[name].nunique() > 1
 
-
+# %% ../../nbs/lib/columns.ipynb #dcf5911e
 def _stated(place, table, role, name):
     "The column that the user named."
     same = [column for column in table if spelling(column) == spelling(name)]

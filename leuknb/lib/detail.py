@@ -38,8 +38,7 @@ class AttributionPart:
 
     def explain(self, model, path, predicted):
         "Start the attribution of an image for the predicted class."
-        self._shown = None
-        self.target.value = predicted
+        self._shown, self.target.value = None, predicted  # in this order
         self._shown = model, path
         self._start()
 
@@ -66,9 +65,8 @@ class AttributionPart:
     def _show(self, result, problem):
         if problem:
             return self.viewer.show(overlay=b"", note=f"No attribution: {problem}")
-        png, box, text = result
-        alt = f"Attribution map for {self.target.value}"
-        self.viewer.show(overlay=png, overlay_box=box, overlay_alt=alt, note=text)
+        self.viewer.overlay_alt = f"Attribution map for {self.target.value}"
+        self.viewer.show(**dict(zip(("overlay", "overlay_box", "note"), result)))
 
 # %% ../../nbs/lib/detail.ipynb #d745fccc
 NEAREST = "Nearest training images"
@@ -126,8 +124,8 @@ def show_image(viewer, facts, pred, sources, i, j):
     facts.value = facts_html(facts_about(pred, images, sources.neighbours.meta, i))
 
 # %% ../../nbs/lib/detail.ipynb #a85732cc
-class Detail(widgets.VBox):
-    "The current image: its twin, attribution, annotation, predictions of all models, neighbours and facts."
+class DetailParts(widgets.VBox):
+    "What the detail of an image consists of; a blinded rater sees the image and the form alone at first."
 
     def __init__(self, state: State, sources: Sources):
         self.state, self.sources, self.index, self.model = state, sources, None, widgets.Dropdown(description="Model")
@@ -139,6 +137,34 @@ class Detail(widgets.VBox):
         self.rest = widgets.VBox([heading("All predictions"), self.bars, self.near, self.cells, *catalogue])
         super().__init__([self.title, self.attribution.viewer, self.stored, self.choice, self.annotation, self.rest])
         self.add_class("lk-panel")
+
+    def cover(self, i, j):
+        "Show an image, and nothing that would influence the person who labels it."
+        name, images = self.state.alias(self.state.pred.images[i]), self.sources.images
+        self.attribution.hide()
+        text = "label it first: then its own label and the predictions are shown"
+        self.title.value = f'<div class="lk-title"><b>{name}</b> · {text}</div>'
+        blob = images.large(self.state.pred.images[i], shown_variant(self.state, images, i, j))
+        shown = {"variant": "", "caption": "image", "alt": name, "missing": "its file cannot be read"}
+        self.attribution.viewer.show(images=[shown], blobs=[blob], overlay=b"", overlay_index=-1, note="")
+
+    def show_model(self):
+        "Show the prediction of the chosen model, and explain it in the background."
+        if self.index is not None:
+            pred, i, j = self.state.pred, self.index, self.model.value
+            image, model = pred.images[i], pred.models[j]
+            path = self.sources.images.path(image, model[2])
+            self.title.value, self.bars.value = title_html(pred, i, j), prediction_bars(pred, i, j)
+            find_difference(self.stored, self.sources, model, image, path, int(pred.row_fold[i, j]))
+            self.attribution.explain(model, path, pred.classes[pred.predicted[i, j]])
+            find_neighbours(self.near, self.sources, model, path, image)
+
+# %% ../../nbs/lib/detail.ipynb #03d2cf18
+class Detail(DetailParts):
+    "The current image: its twin, attribution, annotation, predictions of all models, neighbours and facts."
+
+    def __init__(self, state: State, sources: Sources):
+        super().__init__(state, sources)
         self.model.observe(lambda _: self.show_model(), "value")
         state.observe(lambda _: self.show(), ["current", "opened"])
         if state.blinded:
@@ -164,31 +190,11 @@ class Detail(widgets.VBox):
         self.cells.show(pred.images[i])
         self.show_model()
 
-    def cover(self, i, j):
-        "Show an image, and nothing that would influence the person who labels it."
-        name, images = self.state.alias(self.state.pred.images[i]), self.sources.images
-        self.attribution.hide()
-        self.title.value = f'<div class="lk-title"><b>{name}</b> · label it first: then its own label and the predictions are shown</div>'
-        blob = images.large(self.state.pred.images[i], shown_variant(self.state, images, i, j))
-        shown = {"variant": "", "caption": "image", "alt": name, "missing": "its file cannot be read"}
-        self.attribution.viewer.show(images=[shown], blobs=[blob], overlay=b"", overlay_index=-1, note="")
-
     def uncover(self):
         "Show what was hidden, or hide it again, after a change of the label."
         if self.state.image is not None and (self.index is None) != self.state.hidden(self.state.image):
             self.index = None
             self.show()
-
-    def show_model(self):
-        "Show the prediction of the chosen model, and explain it in the background."
-        if self.index is not None:
-            pred, i, j = self.state.pred, self.index, self.model.value
-            image, model = pred.images[i], pred.models[j]
-            path = self.sources.images.path(image, model[2])
-            self.title.value, self.bars.value = title_html(pred, i, j), prediction_bars(pred, i, j)
-            find_difference(self.stored, self.sources, model, image, path, int(pred.row_fold[i, j]))
-            self.attribution.explain(model, path, pred.classes[pred.predicted[i, j]])
-            find_neighbours(self.near, self.sources, model, path, image)
 
 # %% ../../nbs/lib/detail.ipynb #ab4a00c8
 SEGMENTED = "This model works on segmented images: yours was segmented by the authors' colour thresholds first. "

@@ -27,7 +27,7 @@ PALETTE = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0
 
 
 def class_colour(k: int) -> str:
-    "Return the colour of class number k: Okabe and Ito's eight, then hues a golden angle apart, light enough for black text."
+    "Return the colour of class number k: Okabe and Ito's eight, then hues a golden angle apart."
     return PALETTE[k] if k < len(PALETTE) else f"hsl({137.5 * k % 360:.0f}deg 55% {64 + 8 * (k % 3)}%)"
 
 

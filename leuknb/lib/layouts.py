@@ -135,7 +135,7 @@ def roles_by_name(
         rows.append(row)
     return rows
 
-
+# %% ../../nbs/lib/layouts.ipynb #d1d54297
 HAS_DIGIT = re.compile(r"\d").search
 
 

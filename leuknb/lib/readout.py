@@ -103,7 +103,7 @@ def screening_table(readout: Readout) -> Intervals:  # rule, threshold, sensitiv
     "Measure the model as a screening test, as predicted and at two thresholds that were chosen on other images."
     options = dict(positive=readout.positive, groups=readout.groups, reference=readout.reference)
     parts = [screen(readout.rows, **{aim: AIM}, **options) for aim in ("sensitivity", "specificity")]
-    table = pd.concat(parts).drop_duplicates("rule").drop(columns=list(CELL))
+    table = pd.concat(parts).drop_duplicates("rule").drop(columns=[*CELL, "worst_fold"], errors="ignore")
     return Intervals(table.assign(rule=table["rule"].replace(RULES)))
 
 

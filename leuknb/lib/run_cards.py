@@ -44,7 +44,7 @@ def colour_table(cat: pd.DataFrame) -> pd.DataFrame:  # class, images, red, gree
 def patient_lines(one: pd.DataFrame) -> list[str]:  # one: a row an image
     "Describe the patients of a catalogue."
     patients = one.get("patient", pd.Series("", one.index)).fillna("")
-    known = one[patients != ""].assign(patient=patients)
+    known = one[patients != ""].assign(patient=patients[patients != ""])
     if known.empty:
         return ["Patients are not known: whether two images show one patient cannot be told."]
     each, classes = known["patient"].value_counts(), known.groupby("patient")["label"].nunique()

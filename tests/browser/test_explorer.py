@@ -346,6 +346,8 @@ def everything(page):
     expect_shown(page, choose(page, "True class", "any"))
     expect_shown(page, choose(page, "Predicted", "any ("))
     page.locator(".lk-sort select").select_option(label="name")
+    page.wait_for_function("""() => { const names = [...document.querySelectorAll('.lk-card[id]')].map(c => c.title.split(':')[0]);
+        return names.length > 5 && names.every((name, i) => !i || names[i - 1] < name); }""")
     return shown(page)
 
 
