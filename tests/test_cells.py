@@ -1,6 +1,7 @@
 """Cells as a table: shapes with known measures, generated cells against the truth, and what is not said."""
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 from PIL import Image
 from scipy.special import ellipe
 from skimage.measure import regionprops
@@ -55,7 +56,7 @@ def fields():
 
 def test_sizes_and_density_follow_the_truth():
     pairs = []
-    for one in [smear(2000 + k, label, 224) for k, label in enumerate(4 * ("Benign", "Early", "Pre", "Pro"))]:
+    for one in [smear(7000 + k, label, 224) for k, label in enumerate(4 * ("Benign", "Early", "Pre", "Pro"))]:
         unit = 2 * one.patient.red.radius * one.scale
         table = cell_table(one.image, red=unit).query("~border")
         number = one.mask[table["y"].astype(int), table["x"].astype(int)]
@@ -63,7 +64,8 @@ def test_sizes_and_density_follow_the_truth():
         pairs += [(row["diameter"], 2 * true["radius"][n - 1] / unit, row["density"], true["density"][n - 1])
                   for (_, row), n in zip(table.iterrows(), number) if n]
     measured, true, dark, density = np.array(pairs, float).T
-    assert len(pairs) > 45 and np.corrcoef(measured, true)[0, 1] > 0.75 and np.corrcoef(dark, density)[0, 1] > 0.6
+    assert len(pairs) > 45 and spearmanr(measured, true)[0] > 0.8 and np.corrcoef(measured, true)[0, 1] > 0.65
+    assert np.corrcoef(dark, density)[0, 1] > 0.9
     assert abs(np.median(measured / true) - 1) < 0.12
 
 

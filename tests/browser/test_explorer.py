@@ -461,7 +461,7 @@ def test_a_blinded_rater_sees_no_label(notebook, run):
     page.locator(".lk-card").first.wait_for()
     fit(page)
     page.wait_for_timeout(1500)
-    words = page.evaluate("""() => [...document.querySelectorAll('.leuknb, .leuknb *')].filter(n => !n.closest('.lk-annotate'))
+    words = page.evaluate("""() => [...document.querySelectorAll('.leuknb, .leuknb *')].filter(n => !n.closest('.lk-annotate, option'))
         .flatMap(n => [...n.attributes].map(a => a.value).concat([...n.childNodes].filter(c => c.nodeType === 3).map(c => c.data)))
         .filter(text => /Benign|Early|Pre\\b|Pro\\b|wrong/.test(text))""")
     assert words == []
