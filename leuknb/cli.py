@@ -309,7 +309,7 @@ def add_segment(commands):
     p = add_command(commands, "segment", run_segment, help="cut the nucleated cells out of images")
     p.add_argument("src", metavar="DIR")
     p.add_argument("out", metavar="OUT", help="a new or empty folder")
-    p.add_argument("--diameter", type=float, help="of a cell, pixels (default: a ninth of each image's shorter side)")
+    p.add_argument("--diameter", type=float, help="of a nucleated cell, pixels (default: from its red cells)")
     p.add_argument("--method", choices=("corrected", "authors"), default="corrected",
                    help="corrected finds the cells of all classes; authors is the data set's own threshold")
     add_on_bad(p)

@@ -186,9 +186,16 @@ def is_plain(path: Path) -> bool:
     return False
 
 
+ORDINARY = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")  # first bytes of what Pillow reads, whatever its ending
+
+
 def format_of(path: Path) -> Format | None:
     "Find the format of a file that Pillow does not read; None for all others."
     found = ENDINGS.get(path.suffix.lower())
+    if found and path.is_file():
+        with open(path, "rb") as file:
+            if file.read(4).startswith(ORDINARY):
+                return None
     if found is FORMATS[0]:
         return None if is_plain(path) else found
     if found is None and path.suffix.lower() not in Image.registered_extensions() and path.is_file():
