@@ -186,7 +186,7 @@ def is_plain(path: Path) -> bool:
     return False
 
 
-ORDINARY = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")  # first bytes of what Pillow reads, whatever its ending
+ORDINARY = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"RIFF")  # first bytes of what Pillow reads
 
 
 def format_of(path: Path) -> Format | None:
