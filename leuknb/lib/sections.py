@@ -29,7 +29,8 @@ def saved_audit(
     blocks = (folder / "audit.txt").read_text(encoding="utf-8").strip().split("\n\n")[1:]
     chapters = [re.findall("^- (.*)$", block, re.M) for block in blocks if not block.startswith("Not examined")]
     verdicts = [next((line for line in lines if "The model" in line), lines[0]) for lines in chapters if lines]
-    inner = re.search("<h2>Can you believe it[^<]*</h2>(.*)</body>", (folder / "audit.html").read_text("utf-8"), re.S)
+    html = (folder / "audit.html").read_text(encoding="utf-8")
+    inner = re.search("<h2>Can you believe it[^<]*</h2>(.*)</body>", html, re.S)
     page, figure = inner[1] if inner else "", ""
     cells = run.comparison[list(CELL)].itertuples(index=False, name=None)
     titles = {"/".join(cell): model_title(*cell) for cell in cells}

@@ -90,7 +90,8 @@ def test_gallery_filters_and_matrix(notebook, run):
     page.locator(".lk-card").first.wait_for()
     wrong = table[(table["true"] == "Benign") & (table["predicted"] != "Benign")]
     expect_shown(page, wrong["image"].nunique())
-    page.wait_for_function("n => document.querySelectorAll('.lk-card[id]').length === n", arg=wrong["image"].nunique())
+    loaded = "n => [...document.querySelectorAll('.lk-card')].every(c => c.id && c.getAttribute('aria-setsize') == n)"
+    page.wait_for_function(loaded, arg=wrong["image"].nunique())
     assert page.locator(".lk-card img").first.evaluate("i => i.complete && i.naturalWidth >= 224")
     expect_shown(page, choose(page, "Head", "KNN"))
     expect_shown(page, wrong[wrong["head"] == "knn"]["image"].nunique())
