@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import axe_playwright_python
 import pytest
 
 HERE = Path(__file__).resolve().parent
@@ -18,6 +19,28 @@ sys.path.insert(0, str(HERE.parent))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]
+
+
+AXE = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8")
+
+
+def axe_violations(page, part="document"):
+    "What breaks WCAG's rules (A and AA) in a page, or in the part that a selector in quotes names."
+    page.evaluate(AXE)
+    rules = "{preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']}"
+    return [(v["id"], v["nodes"][0]["html"][:200]) for v in page.evaluate(f"axe.run({part}, {rules})")["violations"]]
+
+
+@pytest.fixture(params=["light", "dark"])
+def looked_at(request, browser):
+    "A page in one of the two themes that remembers what it asked other servers for, and its errors."
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
+    page = context.new_page()
+    page.elsewhere, page.errors = [], []
+    page.on("request", lambda r: page.elsewhere.append(r.url) if r.url.startswith("http") else None)
+    page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
+    yield page
+    context.close()
 
 
 def pytest_collection_modifyitems(items):

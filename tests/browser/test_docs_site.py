@@ -2,14 +2,12 @@
 import sys
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
+from conftest import axe_violations
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
-AXE = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8")
 PAGES = ["index", "course/50_metrics", "reference/leuknb.metrics", "command", "how-to/own-images"]
-RULES = "axe.run(document, {preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})"
 
 
 @pytest.fixture(scope="session")
@@ -17,18 +15,6 @@ def site(tmp_path_factory):
     "A part of the site, as it lies on disk."
     import build_site
     return build_site.build(tmp_path_factory.mktemp("site"), ["50_metrics"])
-
-
-@pytest.fixture(params=["light", "dark"])
-def looked_at(request, browser):
-    "A page in one of the two themes that remembers what it asked other servers for, and its errors."
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
-    page = context.new_page()
-    page.elsewhere, page.errors = [], []
-    page.on("request", lambda r: page.elsewhere.append(r.url) if r.url.startswith("http") else None)
-    page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
-    yield page
-    context.close()
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -39,9 +25,7 @@ def test_a_page_is_accessible_and_offline(name, site, looked_at):
         looked_at.set_viewport_size({"width": width, "height": 800})
         assert looked_at.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} pixels: the page scrolls sideways"
     looked_at.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    looked_at.evaluate(AXE)
-    found = looked_at.evaluate(RULES)["violations"]
-    assert not found, [(v["id"], v["nodes"][0]["html"][:200]) for v in found]
+    assert axe_violations(looked_at) == []
 
 
 def test_equations_are_drawn(site, looked_at):

@@ -1,24 +1,13 @@
 "The report in a browser: wide and narrow, light and dark, offline, by WCAG's rules, and on paper."
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
-
-AXE = next(Path(axe_playwright_python.__file__).parent.rglob("axe.min.js")).read_text(encoding="utf-8")
-RULES = "axe.run(document, {preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa']})"
+from conftest import axe_violations
 
 
-@pytest.fixture(params=["light", "dark"])
-def report(request, browser, real_run):
-    "The report of a real run in one of the two themes; it remembers what it asked other servers for, and its errors."
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=request.param)
-    page = context.new_page()
-    page.elsewhere, page.errors = [], []
-    page.on("request", lambda r: page.elsewhere.append(r.url) if r.url.startswith("http") else None)
-    page.on("console", lambda m: page.errors.append(m.text) if m.type == "error" else None)
-    page.goto((real_run / "report.html").as_uri())
-    yield page
-    context.close()
+@pytest.fixture
+def report(looked_at, real_run):
+    "The report of a real run in one of the two themes."
+    looked_at.goto((real_run / "report.html").as_uri())
+    return looked_at
 
 
 def test_the_report_is_accessible_and_offline(report):
@@ -26,9 +15,7 @@ def test_the_report_is_accessible_and_offline(report):
     for width in (1280, 390):
         report.set_viewport_size({"width": width, "height": 800})
         assert report.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} pixels: the page scrolls sideways"
-        report.evaluate(AXE)
-        found = report.evaluate(RULES)["violations"]
-        assert not found, [(v["id"], v["nodes"][0]["html"][:200]) for v in found]
+        assert axe_violations(report) == []
 
 
 def test_the_three_questions_are_on_the_first_screen(report):
