@@ -84,7 +84,7 @@ def until_drawn(page, act):
         else {
             const [name, start] = act.split('='), select = box(name);
             select.selectedIndex = [...select.options].findIndex((o) => o.text.startsWith(start));
-            select.dispatchEvent(new Event('change'));
+            select.dispatchEvent(new Event('change', { bubbles: true }));
         }
         while (true) {
             await new Promise(requestAnimationFrame);

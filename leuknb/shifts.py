@@ -97,6 +97,70 @@ def paint_out(rgb, amount):
     covered[-height:, -width:] = rgb[-2 * height:-height, -width:][::-1]
     return covered
 
+# %% ../nbs/62_shifts.ipynb #27fae96e
+def magnification(rgb, amount):
+    "Through another objective: above 1 the middle enlarged, below 1 smaller, its surroundings mirrored."
+    height, width = rgb.shape[:2]
+    if amount < 1:
+        margins = [(round(side * (1 / amount - 1) / 2),) * 2 for side in (height, width)]
+        rgb, amount = np.pad(rgb, (*margins, (0, 0)), mode="symmetric"), 1
+    tall, wide = rgb.shape[0] / amount, rgb.shape[1] / amount
+    left, top = (rgb.shape[1] - wide) / 2, (rgb.shape[0] - tall) / 2
+    box = (left, top, left + wide, top + tall)
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, box))
+
+
+def defocus(rgb, amount):
+    "Far out of focus: a point becomes a disc of this radius, in pixels of a picture 224 wide."
+    from scipy.signal import oaconvolve
+    radius = amount * max(rgb.shape[:2]) / 224
+    reach = int(np.ceil(radius))
+    down, right = np.ogrid[-reach:reach + 1, -reach:reach + 1]
+    disc = (radius + 0.5 - np.hypot(down, right)).clip(0, 1)[..., None]
+    padded = np.pad(rgb.astype(float), ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
+    return _bytes(oaconvolve(padded, disc / disc.sum(), mode="valid", axes=(0, 1)))
+
+# %% ../nbs/62_shifts.ipynb #4180853e
+def to_light(rgb):
+    "Bytes as light, 0 to 1, by the curve of sRGB (IEC 61966-2-1)."
+    value = rgb / 255
+    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+
+
+def from_light(light):
+    "Light as bytes; what exceeds the sensor is lost."
+    light = light.clip(0, 1)
+    return _bytes(255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055))
+
+
+def light_exposure(rgb, amount):
+    "All light times a factor, before the tone curve."
+    return from_light(to_light(rgb) * amount)
+
+
+def photon_noise(rgb, amount, rng):
+    "The noise of counting photons, of which white has this many in each pixel and channel."
+    return from_light(rng.poisson(to_light(rgb) * amount) / amount)
+
+# %% ../nbs/62_shifts.ipynb #7a5717ef
+def sharpen(rgb, amount):
+    "Unsharp masking: the difference from a blurred copy (sd 1 pixel of a picture 224 wide), added this many times."
+    return _bytes(rgb + amount * (rgb.astype(float) - blur(rgb, 1)))
+
+
+def hue(rgb, amount):
+    "All hues turned by degrees around grey, in the plane of the colour differences of YIQ."
+    to_yiq = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+    cos, sin = np.cos(np.deg2rad(amount)), np.sin(np.deg2rad(amount))
+    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    return _bytes(rgb @ (np.linalg.inv(to_yiq) @ turn @ to_yiq).T)
+
+
+def auto_levels(rgb, amount):
+    "Towards each channel stretched from black to white, 0.5 % of its pixels lost at either end: 1 all the way."
+    low, high = np.quantile(rgb, [0.005, 0.995], axis=(0, 1))
+    return _bytes((1 - amount) * rgb + amount * ((rgb - low) * 255 / np.maximum(high - low, 1)).clip(0, 255))
+
 # %% ../nbs/62_shifts.ipynb #abd57875
 SEVERITIES = ["mild", "medium", "strong"]
 
@@ -133,6 +197,15 @@ SHIFTS = {
     "rotation": Corruption(rotation, (5, 15, 45), "camera mounted askew, degrees"),
     "grey": Corruption(grey, (0.33, 0.67, 1.0), "colour taken away, share"),
     "scale bar": Corruption(paint_out, (0.14, 0.18, 0.22), "corner with the scale bar painted out"),
+    "larger": Corruption(magnification, (1.1, 1.25, 1.6), "more magnification"),
+    "smaller": Corruption(magnification, (0.9, 0.8, 0.6), "less magnification, the margin mirrored"),
+    "defocus": Corruption(defocus, (2, 3.5, 6), "far out of focus, radius in pixels of a picture 224 wide"),
+    "sharpened": Corruption(sharpen, (0.5, 1, 2), "unsharp masking"),
+    "hue": Corruption(hue, (6, 12, 24), "hues turned, degrees"),
+    "less light": Corruption(light_exposure, (0.8, 0.65, 0.45), "a weaker lamp, before the tone curve"),
+    "more light": Corruption(light_exposure, (1.12, 1.25, 1.5), "a stronger lamp; the brightest parts are lost"),
+    "photon noise": Corruption(photon_noise, (1000, 300, 100), "photons that make white", random=True),
+    "auto-levels": Corruption(auto_levels, (0.25, 0.5, 1.0), "each channel stretched from black to white, share"),
 }
 
 # %% ../nbs/62_shifts.ipynb #d823a490

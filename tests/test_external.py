@@ -7,10 +7,12 @@ from sklearn.metrics import roc_auc_score
 
 from leuknb.external import auroc_interval, giveaways
 from leuknb.lib.errors import InputError
-from leuknb.lib.models import evidence, towards_prior
+from leuknb.heads import KNNHead, LDAHead, SoftmaxHead, SVMHead
+from leuknb.lib.models import evidence, predicted_table, towards_prior
 from leuknb.lib.outside import named_sets, positive_classes
 from leuknb.lib.sources import sessions, source_images, truth_of
-from leuknb.svm import SVMHead
+from leuknb.novelty import NoveltyScore
+from leuknb.robust import RobustHead
 
 CLASSES = ["Benign", "Early", "Pre", "Pro"]
 
@@ -30,14 +32,42 @@ def test_one_class_or_two_groups_have_no_interval():
     assert np.isnan(auroc_interval([True, True, False, False], [1, 2, 3, 4], ["a", "a", "b", "b"])[1:]).all()
 
 
-def test_far_from_its_data_an_svm_returns_the_prior():
+def clouds():
+    "Two overlapping clouds, 80 and 40 points, in an order that says nothing."
     rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(k, 1, (40, 5)) for k in range(2)])
-    head = SVMHead(kernel="rbf", C=1.0, gamma=0.1, scale="none", tune=False).fit(X, ["a"] * 40 + ["b"] * 40)
-    table = pd.DataFrame({"predicted": ["a", "b"], "p_a": [0.9, 0.2], "p_b": [0.1, 0.8]})
+    X, y = np.concatenate([rng.normal(0, 1, (80, 5)), rng.normal(1.5, 1, (40, 5))]), np.repeat(["a", "b"], [80, 40])
+    order = rng.permutation(120)
+    return X[order], y[order]
+
+
+HEADS_MADE = {"svm": lambda: SVMHead(kernel="rbf", C=1.0, gamma=0.1, scale="none", tune=False),
+              "linear svm": lambda: SVMHead(kernel="linear", C=1.0, scale="none", tune=False), "knn": KNNHead,
+              "softmax": SoftmaxHead, "lda": LDAHead, "robust": RobustHead}
+
+
+@pytest.mark.parametrize("name", HEADS_MADE)
+def test_far_from_its_data_every_head_returns_the_prior(name):
+    X, y = clouds()
+    head, score = HEADS_MADE[name]().fit(X, y), NoveltyScore().fit(X, y)
+    places = np.concatenate([X, X * 1e3, X * 1e6])
+    support, raw = evidence(head, places, score), predicted_table(head, places, ["a", "b"], digits=None)
+    table = towards_prior(raw.copy(), support, y)
+    inside = score.score_samples(X) < 1
+    assert inside.sum() > 110 and (support[:120][inside] == 1).all() and (table[:120][inside] == raw[:120][inside]).all(axis=None)
+    far = table[-120:]
+    assert np.abs(far[["p_a", "p_b"]] - [2 / 3, 1 / 3]).max(axis=None) < 1e-4 and set(far["predicted"]) == {"a"}
+    assert np.abs(table[120:240][["p_a", "p_b"]] - [2 / 3, 1 / 3]).max(axis=None) < 0.01
+    if name != "knn":  # whose votes are never unanimous far away by rule alone
+        assert raw[-120:][["p_a", "p_b"]].max(axis=1).median() > 0.7
+
+
+def test_an_svm_without_evidence_returns_the_prior_whatever_the_distance():
+    X, y = clouds()
+    head = HEADS_MADE["svm"]().fit(X, y)
     near, far = evidence(head, X[:1])[0], evidence(head, np.full((1, 5), 1e3))[0]
+    table = pd.DataFrame({"predicted": ["a", "b"], "p_a": [0.9, 0.2], "p_b": [0.1, 0.8]})
     mixed = towards_prior(table.copy(), np.array([near, far]), ["a"] * 3 + ["b"])
-    assert near > 0.1 and far == 0
+    assert near == 1 and far == 0
     assert mixed.iloc[0].tolist() == table.iloc[0].tolist() and mixed.iloc[1].tolist() == ["a", 0.75, 0.25]
 
 

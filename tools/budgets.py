@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors names settings progress readers light depth | files devices templates glass stain | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
+ORDER = """errors names settings progress readers light depth workers | files devices templates glass stain | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
     preprocess metrics clusters nulls | extract sources | compare calibration | clinical | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
     finetune pretrain robust | leakage | config | runs models | outside external_page outoffold | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
     fragments | panels cell_panel detail maps raters toolbar pairs | explore page | commands cli"""
@@ -85,7 +85,7 @@ def silent(code, course):
 
 def shown_early(cells):
     "Is there a picture or a table within the first code cells after the imports?"
-    code = [c for c in cells if c["cell_type"] == "code" and not is_import(source(c))]
+    code = [c for c in cells if c["cell_type"] == "code" and c.get("id") != "colab" and not is_import(source(c))]  # no badge's cell
     kinds = {kind for c in code[:FIRST] for o in c["outputs"] for kind in o.get("data", {})}
     return bool(kinds & {"text/html", "image/png", "image/jpeg", "image/svg+xml", "application/vnd.jupyter.widget-view+json"})
 

@@ -1,11 +1,12 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
-    python tools/measure_scenes.py DIR [--parts lags,threshold,fields,ladder] [--models colour,white-lda,robust] [--null 300000]
+    python tools/measure_scenes.py DIR [--parts lags,threshold,fields,ladder,coverage,slides,novelty] [--models colour,white-lda,robust] [--null 300000]
 
-Every registered pair, every feature and every ladder is kept, so an interrupted measurement continues. Writes to leuknb/assets/measured:
+Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 scenes-lags.csv (similarity by lag), scenes-streams.csv, scenes-threshold.csv (correlations of pairs of one class, and of different ones),
-scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides) and
-scenes-ladder.csv.
+scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides),
+scenes-ladder.csv, scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
+scenes-novelty.csv (share flagged in each block and class).
 """
 import argparse
 from pathlib import Path
@@ -14,15 +15,18 @@ import numpy as np
 import pandas as pd
 
 from leuknb.backbones import Backbone
+from leuknb.calibration import risk_coverage
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead
 from leuknb.lib.cache import cache_folder
+from leuknb.lib.clusters import stretches
 from leuknb.lib.files import digest
 from leuknb.lib.registration import Register, neighbour_pairs, overlapping_pairs, thumbnails
+from leuknb.novelty import NoveltyScore
 from leuknb.robust import Robust, RobustHead
-from leuknb.scenes import STEPS, field_leaks, ladder, lag_similarity, one_row_each, scenes, streams, with_scenes
+from leuknb.scenes import STEPS, block_parts, field_leaks, ladder, lag_similarity, learning_curve, one_row_each, scenes, streams, with_scenes
 from leuknb.shortcuts import ShortcutFeatures
-from leuknb.splits import inner_groups, split
+from leuknb.splits import each_fold, inner_groups, split
 from leuknb.svm import SVMHead
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,7 +129,68 @@ def ladders(rows, args):
     return pd.concat(tables)[["model", *tables[0].columns.drop("model")]]
 
 
-PARTS = {"lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders}
+def kept(name, key, make):
+    "A table that is made once."
+    path = cache_folder() / name / f"{digest(*key)}.csv"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make().to_csv(path, index=False)
+    return pd.read_csv(path, keep_default_na=False)
+
+
+def white_or_plain(rows, name):
+    "Features of a model with linear discriminants."
+    return (Backbone("alexnet", "synth") if name == "plain-lda" else Robust().backbone(0)).transform(rows["path"].to_numpy())
+
+
+def block_predictions(rows, X, name, embargo):
+    "Predictions by blocks, with the novelty score of each tested image."
+    y, tables = rows["label"].astype(str).to_numpy(), []
+    for fold, train, test in each_fold(rows, block_parts(rows, embargo)):
+        head = LDAHead().fit(X[train], y[train], groups=inner_groups(rows.iloc[train], 5))
+        table = pd.DataFrame(head.predict_proba(X[test]), columns=[f"p_{c}" for c in head.classes_])
+        novelty = NoveltyScore().fit(X[train], y[train]).score_samples(X[test])
+        tables.append(table.assign(image=rows["image"].to_numpy()[test], fold=fold, true=y[test], predicted=head.predict(X[test]), novelty=novelty))
+        print(f"{name}, {embargo} left out, fold {fold}", flush=True)
+    return pd.concat(tables).assign(variant="original", backbone=name, weights="synth", head="lda", split="test")
+
+
+def by_blocks(rows, embargoes=(75, 150), names=("plain-lda", "white-lda")):
+    "Predictions of each model at each embargo, scenes kept together."
+    rows = with_scenes(rows, scenes(rows))
+    for name in names:
+        for embargo in embargoes:
+            key = name, embargo, rows["sha256"].tolist(), rows["group"].tolist()
+            yield name, embargo, rows, kept("by-blocks", key, lambda: block_predictions(rows, white_or_plain(rows, name), name, embargo))
+
+
+def coverage(rows, args):
+    "Accuracy of the most confident share."
+    tables = []
+    for name, embargo, rows, predictions in by_blocks(rows):
+        table = risk_coverage(predictions, groups=dict(zip(rows["image"], stretches(rows))))
+        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "least"]].assign(model=name, embargo=embargo)))
+    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "least"]]
+
+
+def novelty(rows, args):
+    "Images with a novelty score above 0.99, in each block and class."
+    tables = []
+    for name, embargo, _, predictions in by_blocks(rows, (75,), ("white-lda",)):
+        flagged = predictions.assign(flagged=predictions["novelty"] > 0.99).groupby(["fold", "true"])["flagged"].agg(["size", "mean"])
+        tables.append(flagged.reset_index().set_axis(["block", "class", "n", "flagged"], axis=1).assign(model=name, embargo=embargo))
+    return pd.concat(tables)
+
+
+def slides(rows, args):
+    "Accuracy by how many stretches of each class are used in training."
+    rows = with_scenes(rows, scenes(rows))
+    make = lambda: learning_curve(LDAHead(), rows, white_or_plain(rows, "plain-lda"), embargo=75)
+    return kept("slides", ("plain-lda", 75, rows["sha256"].tolist(), rows["group"].tolist()), make).assign(model="plain-lda", embargo=75)
+
+
+PARTS = {"lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "coverage": coverage,
+         "slides": slides, "novelty": novelty}
 
 
 def main():

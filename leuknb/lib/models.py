@@ -278,22 +278,27 @@ EVIDENCE, NOVEL = 0.1, 0.99  # margins below which the prior counts; novelty sco
 def evidence(
     model,  # a fitted classifier
     inputs: np.ndarray,  # (n, n_features)
-) -> np.ndarray:  # (n,), in margins; infinite for what is no SVM with a kernel that vanishes
-    "Measure how far the training images move the decisions of an SVM on an image away from its intercepts."
-    if getattr(model, "kernel_", None) != "rbf":
-        return np.full(len(inputs), np.inf)
-    return np.abs(model.pairwise_decisions(inputs) - model.intercept_).max(axis=1)
+    score=None,  # a fitted NoveltyScore; None: distances are not known
+) -> np.ndarray:  # (n,), 0-1
+    "Measure how much the training images say about others."
+    support = np.ones(len(inputs))
+    if score and score.held_out_[-1] > 0:
+        support = score.held_out_[-1] / np.maximum(score.distance(inputs), score.held_out_[-1])
+    if getattr(model, "kernel_", None) == "rbf":
+        moved = np.abs(model.pairwise_decisions(inputs) - model.intercept_).max(axis=1)
+        support = np.minimum(support, moved / EVIDENCE)
+    return support
 
 
 def towards_prior(
     table: pd.DataFrame,  # from `predicted_table`
-    evidence: np.ndarray,  # (n,)
+    evidence: np.ndarray,  # (n,), 0-1
     labels,  # of the training images
 ) -> pd.DataFrame:
     "Mix probabilities with the shares of the training classes where evidence is missing."
     columns = [name for name in table if name.startswith("p_")]
     prior = pd.Series(labels).astype(str).value_counts(normalize=True).reindex([name[2:] for name in columns]).fillna(0)
-    weight, weak = (evidence / EVIDENCE)[:, None], np.flatnonzero(evidence < EVIDENCE)
+    weight, weak = evidence[:, None], np.flatnonzero(evidence < 1)
     mixed = weight[weak] * table[columns].to_numpy()[weak] + (1 - weight[weak]) * prior.to_numpy()
     table.loc[weak, columns] = mixed
     table.loc[weak, "predicted"] = prior.index.to_numpy()[mixed.argmax(1)]
@@ -335,8 +340,9 @@ def classify(
     "Predict images that can be read, with every digit."
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
     table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
-    table = towards_prior(table, evidence(fitted[-1], inputs), training_rows(run, row["variant"])["label"])
     score = novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None
+    support = evidence(fitted[-1], inputs, score)
+    table = towards_prior(table, support, training_rows(run, row["variant"])["label"])
     novelty, distance = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan, np.nan)
     return table.assign(novelty=novelty, distance=distance)
 
