@@ -67,7 +67,8 @@ def resolve_plan(settings) -> FeaturePlan:  # settings: a `Backbone`
         precision=resolve_precision(precision, device),
         batch_size=settings.batch_size or default_batch_size(name, prepared.size, device))
     network = open_network(plan)
-    return replace(plan, weights_digest=network.weights_digest, code=code_digest(plan, network))
+    return replace(plan, weights_digest=network.weights_digest, code=code_digest(plan, network),
+                   calibration=getattr(network, "calibration", ""))
 
 # %% ../nbs/22_backbones.ipynb #2a45d7d9
 def _from_plan(field, text):
@@ -152,7 +153,8 @@ class Backbone(TransformerMixin, BaseEstimator):
 
     def module(self) -> FeatureNetwork:
         "The network as a differentiable module, from `prepare(path)` to the features of `transform`, up to rounding."
-        return open_network(self.fit().plan_)
+        plan = self.fit().plan_
+        return open_network(replace(plan, precision="float32") if plan.precision == "int8" else plan)
 
     def prepare(self, path: str | Path) -> torch.Tensor:
         "One image as the network's input, float32 (1, 3, size, size)."

@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields
 from types import NoneType
 from typing import get_args
 
-from .lib.commands import run_cache, run_course, run_fetch, run_paper, run_pull, run_push
+from .lib.commands import add_command, add_others, add_sharing, add_workers, where_told
 from .lib.config import READING, Config
 from .lib.errors import InputError
 from .lib.wording import as_options
@@ -69,13 +69,6 @@ def add_reading(parser: argparse.ArgumentParser):
 def reading_of(args) -> dict:
     "Collect them."
     return {name: getattr(args, name) for name in READING if getattr(args, name, None) is not None}
-
-# %% ../nbs/lib/cli.ipynb #b97c1eeb
-def add_command(commands, name: str, call, **options) -> argparse.ArgumentParser:  # call: function of the arguments
-    "Add one command."
-    p = commands.add_parser(name, **options)
-    p.set_defaults(call=call, parser=p)
-    return p
 
 # %% ../nbs/lib/cli.ipynb #c8e0c799
 def add_on_bad(parser: argparse.ArgumentParser, skip: str = "skip: leave them out and list them"):
@@ -132,10 +125,13 @@ def run_reproduce(args):
     "Run the grid, print the comparison and the place of the report."
     from leuknb.lib.readout import in_two_lines
     from leuknb.lib.runs import comparison_table
+    from leuknb.lib.shards import unfinished
     from leuknb.lib.templates import DISCLAIMER
     from leuknb.results import reproduce
     run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, positive=args.positive,
-                    prevalence=args.prevalence, **settings_of(args))
+                    prevalence=args.prevalence, shard=args.shard, join=args.join, **settings_of(args))
+    if not run.complete:
+        return tell(args, unfinished(run))
     data = run.config["data"]
     for line in [f"left out: {line}" for line in data["left_out"]] + data.get("warnings", []):
         tell(args, line)
@@ -207,6 +203,7 @@ def run_predict(args):
     from leuknb.lib.files import check_writable, write_text
     from leuknb.lib.models import model_row, predict
     from leuknb.lib.runs import Run
+    from leuknb.lib.streaming import predicted_parts
     from leuknb.lib.templates import DISCLAIMER
     if args.out is not None and (not args.out or os.path.lexists(args.out)):
         raise InputError(f"{args.out or 'no name'}: is there already, or no name of a file; name a new file with `out`")
@@ -214,17 +211,20 @@ def run_predict(args):
         check_writable(args.out)
     run = Run(args.run)
     row = model_row(run, args.model)
-    table = predict(run, args.images, args.model, args.on_bad, args.scale, args.tile, args.overlap, args.pool_by,
-                    device=args.device, progress=False)
+    what, far = (run, args.images, args.model, args.on_bad, args.scale, args.tile, args.overlap), []
+    by_parts = args.out and not args.pool_by and args.format != "json"
+    for table in predicted_parts(args.out, *what, device=args.device) if by_parts else [
+            predict(*what, args.pool_by, device=args.device, progress=False)]:
+        far += table["abstain"].fillna(False).astype(bool).tolist()
+        for name, reason in table[["image", "problem"]].itertuples(index=False) if "problem" in table else ():
+            if reason:
+                tell(args, f"left out: {name}: {reason}")
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
-    if far := int(table["abstain"].fillna(False).sum()):
-        tell(args, f"{far} of {len(table)} {args.pool_by or 'images'} are out-of-distribution (novelty above 0.99): "
+    if any(far):
+        tell(args, f"{sum(far)} of {len(far)} {args.pool_by or 'images'} are out-of-distribution (novelty above 0.99): "
              "do not rely on their class")
-    for name, reason in table[["image", "problem"]].itertuples(index=False) if "problem" in table else ():
-        if reason:
-            tell(args, f"left out: {name}: {reason}")
-    if args.out is None and args.format is None and sys.stdout.isatty():
-        return print(for_people(table))
+    if by_parts or args.out is None and args.format is None and sys.stdout.isatty():
+        return None if by_parts else print(for_people(table))
     json = f"{table.to_json(orient='records', indent=1, double_precision=15)}\n" if args.format == "json" else ""
     text = json or table.to_csv(index=False)
     print(text, end="") if args.out is None else write_text(args.out, text)
@@ -268,6 +268,9 @@ def add_evaluate(commands):
     p.add_argument("--model", metavar="backbone/head/variant",
                    help="default: the best on original images by inner validation")
     add_scale(p)
+    p.add_argument("--null", type=int, default=0, metavar="N",
+                   help="p of each area: fit the head N times on labels dealt out among patients or stretches of "
+                        "training files; 200 are usual, and take minutes (default: %(default)s)")
     p.add_argument("--out", metavar="DIR", default="runs/external", help="a new or empty folder (default: %(default)s)")
     add_on_bad(p)
     p.add_argument("--device", default="auto")
@@ -280,7 +283,7 @@ def run_evaluate(args):
     check_free_folder(args.out)
     options = {name: getattr(args, name) for name in ("model", "positive", "map", "label_from", "group_from", "on_bad",
                                                       "path_column", "label_column", "group_column", "device",
-                                                      "scale", "tile", "overlap")}
+                                                      "scale", "tile", "overlap", "null")}
     found = evaluate(args.run, args.data, progress=False, **options)
     print(as_options(str(found), args.parser, args.typed))
     print(f"\nReport: {found.save(args.out)}")
@@ -425,33 +428,29 @@ def run_pretrain(args):
     print(f"{path}\nUse them: leuknb reproduce --data DIR --backbones {args.backbone} --weights {path}")
 
 # %% ../nbs/lib/cli.ipynb #7b44cbb1
-def add_others(commands):
-    "Add `leuknb paper`, `fetch` and `cache`."
-    p = add_command(commands, "paper", run_paper, help="the published tables and their audit")
-    p.add_argument("--format", choices=("text", "csv"), default="text")
-    p.add_argument("--what", choices=("grid", "tables", "audit"),
-                   help="one of the three (default: all as text, the grid as csv)")
-    p = add_command(commands, "fetch", run_fetch, help="download the public data set from Kaggle, or list known sets")
-    p.add_argument("--list", action="store_true", help="list known data sets: where, how large, licence, known faults")
-    p.add_argument("out", metavar="DIR", nargs="?", help="where to put it (default: Kaggle's own cache)")
-    p = add_command(commands, "cache", run_cache, help="show or clear the stored features")
-    p.add_argument("--clear", action="store_true")
-
-# %% ../nbs/lib/cli.ipynb #f354c7ce
-def add_sharing(commands):
-    "Add `leuknb course`, `push`, `pull` and `completion`."
-    p = add_command(commands, "course", run_course, help="write the course's notebooks, to work through")
-    p.add_argument("out", metavar="DIR", help="a new or empty folder")
-    p.add_argument("--teacher", action="store_true", help="with the answers to the exercises")
-    p = add_command(commands, "push", run_push, help="put a run on the Hugging Face hub")
-    p.add_argument("run", metavar="RUN")
-    p.add_argument("repo", metavar="OWNER/NAME")
-    p.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
-    p = add_command(commands, "pull", run_pull, help="get a run from the Hugging Face hub")
-    p.add_argument("repo", metavar="OWNER/NAME")
-    p.add_argument("out", metavar="OUT", help="a new or empty folder")
+def add_card(commands):
+    "Add `leuknb card` and `completion`."
+    p = add_command(commands, "card", run_card, help="describe a folder of images: counts, copies, sizes, patients")
+    p.add_argument("data", metavar="DIR-or-CSV")
+    p.add_argument("--out", metavar="FILE", help="a new file, such as data-card.md (default: print it)")
+    add_reading(p)
+    add_on_bad(p)
     p = add_command(commands, "completion", run_completion, help="print what lets a shell complete options")
     p.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def run_card(args):
+    "Print the data card of images, or write it to a new file."
+    from leuknb.data import catalogue
+    from leuknb.lib.files import write_text
+    from leuknb.lib.run_cards import data_card
+    if args.out and os.path.exists(args.out):
+        raise InputError(f"{args.out}: is there already; nothing was changed")
+    name = os.path.basename(os.path.abspath(args.data))
+    card = data_card(catalogue(args.data, on_bad=args.on_bad, **reading_of(args)), name)
+    if args.out:
+        write_text(args.out, card)
+    print(args.out or card)
 
 
 def run_completion(args):
@@ -469,8 +468,10 @@ def parser() -> argparse.ArgumentParser:
                                 "tables, and whether to believe them. For research and teaching, not for diagnosis.")
     commands = p.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (add_reproduce, add_report, add_predict, add_evaluate, add_audit, add_explore, add_synth, add_segment,
-                add_pretrain, add_sharing, add_others):
+                add_pretrain, add_card, add_sharing, add_others):
         add(commands)
+    for name in ("reproduce", "audit", "evaluate", "predict", "synth", "segment"):
+        add_workers(commands.choices[name], shards=name == "reproduce")
     return p
 
 # %% ../nbs/lib/cli.ipynb #a3d88534
@@ -513,7 +514,7 @@ def main(argv: list[str] | None = None) -> int:  # exit status
     args.typed = sys.argv[1:] if argv is None else argv
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded: waiting threads take no time
     try:
-        with plain_warnings(args):
+        with plain_warnings(args), where_told(args):
             args.call(args)
     except InputError as error:
         tell(args, str(error))

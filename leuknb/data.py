@@ -144,18 +144,18 @@ def catalogue(
         raise InputError(f"{root}: only one class found ({labels[0]}); at least two are needed")
     findings.bits, notes = settle_bits(table["path"], bits)
     findings.warnings += notes
-    table, labels = usable_rows(table, labels, min_size, findings)
+    table, labels, thumbs = usable_rows(table, labels, min_size, findings)
     if findings.problems and (on_bad == "error" or len(labels) < 2):
         lines = "\n  ".join(_lines(root, findings.problems))
         advice = ', or go on without them: on_bad="skip"' if on_bad == "error" else "; too little is left without them"
         raise InputError(f"{root}: {plural(len(findings.problems), 'problem')}, nothing was done:\n  {lines}\n"
                          f"Fix or remove them{advice}")
-    return _finished(root, table, labels, similar, findings)
+    return _finished(root, table, labels, thumbs, similar, findings)
 
 # %% ../nbs/00_data.ipynb #e70173ac
-def _finished(root, table, labels, similar, findings):
+def _finished(root, table, labels, thumbs, similar, findings):
     "Usable rows as a catalogue: grouped, with ordered labels and absolute paths."
-    table["group"] = near_duplicate_groups(table, similar, findings)
+    table["group"] = near_duplicate_groups(table, thumbs, similar, findings)
     warnings = _lines(root, findings.warnings) + remarks(table)
     table["path"] = [os.path.abspath(path) for path in table["path"]]
     kinds = {"label": pd.CategoricalDtype(labels, ordered=True), "width": int, "height": int}

@@ -19,6 +19,7 @@ from .lib.fragments import StillGallery, problem_html, still_gallery
 from .lib.maps import MapPanel
 from .lib.pairs import PairsPanel
 from .lib.panels import FACETS, FilterBar, GalleryPanel, MatrixPanel, open_sources
+from .lib.patient_table import PatientTable
 from .lib.raters import RatersPanel
 from .lib.runs import Run
 from .lib.state import State
@@ -71,7 +72,9 @@ class Panes(widgets.VBox):
         self.detail, self.matrix = Detail(self.state, self.sources), MatrixPanel(self.state)
         self.map, self.trial = MapPanel(self.state, self.sources), TryPanel(self.state, self.sources)
         self.pairs, self.raters = PairsPanel(self.state, self.sources), RatersPanel(self.state)
-        panels = [self.detail, self.matrix, self.map, self.pairs, self.raters, self.trial]
+        self.patients = PatientTable(self.state, self.matrix.model)
+        self.counts = widgets.VBox([self.matrix, self.patients])
+        panels = [self.detail, self.counts, self.map, self.pairs, self.raters, self.trial]
         shown = slice(1 if blinded else None)
         self.tabs = widgets.Tab(panels[shown], titles=TABS[shown])
         self.head = widgets.HTML(headline(self.run, self.state))
@@ -85,6 +88,7 @@ class Panes(widgets.VBox):
 
     def to_front(self, panel):
         "Let a panel work that shows something costly when it comes to the front."
+        self.patients.to_front(panel is self.counts)
         self.map.to_front(panel is self.map)
         self.pairs.to_front(panel is self.pairs)
         if panel is self.raters:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .lib.clusters import clustered_interval
-from .lib.errors import InputError
+from .lib.errors import InputError, check_number
 from .lib.external_page import MODEL, page
 from .lib.files import atomic_folder, write_text
 from .lib.layouts import abridged
@@ -24,6 +24,7 @@ from .lib.models import NOVEL, model_row, predicted_images, training_rows
 from leuknb.lib.outside import (
     HOME, home_set, known_patients, named_sets, positive_classes, read_set, without_known,
 )
+from .lib.refits import chance_of
 from .lib.runs import Run
 from .lib.sources import majority_of_others
 from .lib.tables import Intervals, percent
@@ -231,7 +232,7 @@ class Evaluation:
         first = f"{self.title}. Positive: {', '.join(self.positive)}. {DISCLAIMER}"
         lines = [first, *(f"! {line}" for line in self.warnings)]
         tables = [table.folded() for table in (self.table, self.coverage)]
-        shown = [table.to_string(index=False, float_format="{:.2f}".format) for table in tables]
+        shown = [table.to_string(index=False, float_format="{:.2f}".format, na_rep="-") for table in tables]
         return "\n\n".join(["\n".join(lines), *shown])
 
     def _repr_html_(self):
@@ -268,7 +269,8 @@ def cautions(images: pd.DataFrame, glass: np.ndarray, known: list) -> list[str]:
         lines.append(f"groups on both sides, with positive and negative images: {abridged(both)}")
     if (flagged := (images["novelty"] > NOVEL).mean()) > 0.1:
         lines.append(f"{percent(flagged)} % of the images are unlike the training images (novelty above {NOVEL}): "
-                     "their predicted class means little")
+                     "their predicted class means little, and the farther they are, the more their probabilities "
+                     "are the shares of the training classes")
     if images["novelty"].isna().all():
         lines.append("this model keeps no training features: nothing can be flagged")
     if known:
@@ -292,29 +294,30 @@ def evaluate(
     scale: str | float | None = None,  # of the images, as in `predict`; with tile and overlap, pixels
     tile: int | None = None,
     overlap: int = 0,
+    null: int = 0,  # draws of meaningless labels, on each of which the head is fitted again; 200 are usual
     **settings,  # of `predict`: device, progress
 ) -> Evaluation:
     "Test a run on images from elsewhere, beside baselines that see no cell; `InputError` for labels that mean nothing."
-    check_tiles(scale, tile, overlap)
+    check_tiles(scale, tile, overlap), check_number("null", null, 0, 10_000, whole=True)
     run = run if isinstance(run, Run) else Run(run)
     variant, positive = model_row(run, model)["variant"], positive_classes(run.classes, positive)
-    columns = dict(path=path_column, label=label_column, group=group_column)
-    options = dict(label_from=label_from, group_from=group_from, columns=columns, variant=variant)
+    options = dict(label_from=label_from, group_from=group_from, variant=variant,
+                   columns=dict(path=path_column, label=label_column, group=group_column))
     sets = {name: read_set(name, place, run, positive, map, **options) for name, place in named_sets(data).items()}
     labels = sorted({label for images in sets.values() for label in images["found"]})
     if unused := sorted(set(map or {}) - set(labels)):
         raise InputError(f"`map` has {abridged(unused)}, which no image has; found: {abridged(labels)}")
-    lines, tables = [], {}
-    sets = without_known(sets, run, variant, on_bad, lines)
-    home, heads = home_set(run, variant, positive), fit_baselines(run, variant)
+    sets = without_known(sets, run, variant, on_bad, lines := [])
+    home, heads, tables = home_set(run, variant, positive), fit_baselines(run, variant), {}
     whole, cut = dict(scale=None, tile=None, overlap=0), dict(scale=scale, tile=tile, overlap=overlap)
     if len(home):
         tables[HOME] = score_images(home, run, positive, heads, model, on_bad, whole, **settings)[0]
     for name, images in sets.items():
         tables[name], glass, notes = score_images(images, run, positive, heads, model, on_bad, cut, **settings)
-        known = known_patients(images, run, variant)
-        lines += [f"{name}: {note}" for note in notes + cautions(tables[name], glass, known)]
-    return collected(run, model, positive, lines, tables, [MODEL, *heads])
+        notes += cautions(tables[name], glass, known_patients(images, run, variant))
+        lines += [f"{name}: {note}" for note in notes]
+    found = collected(run, model, positive, lines, tables, [MODEL, *heads])
+    return with_chance(found, run, model, tables, null, cut, settings) if null else found
 
 # %% ../nbs/68_external.ipynb #9c79ad73
 def collected(run: Run, model, positive: list, lines: list, tables: dict, models: list) -> Evaluation:
@@ -326,3 +329,14 @@ def collected(run: Run, model, positive: list, lines: list, tables: dict, models
     images = pd.concat([images.assign(set=name) for name, images in tables.items()], ignore_index=True)
     title = f"{run.path.name}, {row['backbone']}/{row['head']}/{row['variant']}"
     return Evaluation(title, positive, lines, table, covered, classes, images[["set", *images.columns.drop("set")]])
+
+# %% ../nbs/68_external.ipynb #d2cd19fb
+def with_chance(found: Evaluation, run: Run, model, tables: dict, draws: int, cut: dict, settings: dict) -> Evaluation:
+    "Add p of the model's area on each set that has both sides; for other rows it is not known."
+    for name, images in tables.items():
+        rows = (found.table["set"] == name) & (found.table["model"] == MODEL) & (found.table["by"] == "image")
+        tiling = dict(scale=None, tile=None, overlap=0) if name == HOME else cut
+        if images["positive"].nunique() > 1:
+            p = chance_of(run, model, images, found.positive, draws, tiling, **settings)
+            found.table.loc[rows, "p"] = p
+    return found

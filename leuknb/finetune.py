@@ -335,6 +335,8 @@ class FineTuned(ClassifierMixin, TuningSettings):
     def check(self, classes=()) -> Plan:
         "Resolve the settings; `InputError` for any that has no meaning, before an image is read."
         check_limits(self)
+        if self.precision == "int8":
+            raise InputError("precision int8 is for features; a network is trained in float32 or bfloat16")
         if wrong := [one for one in self.callbacks or () if not isinstance(one, Callback)]:
             raise InputError(f"callbacks: {wrong[0]!r} is no callback of skorch")
         if self.checkpoint is not None:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from .lib.errors import InputError
 from .lib.files import atomic
 from .lib.head import Head, NOT_SAVED, as_grid, check_positive, rows_digest
+from .lib.large import log_loss, minimise
 from .lib.settings import estimator, setting
 from .knn import KNNHead
 from .svm import SVMHead
@@ -87,6 +88,13 @@ class SoftmaxHead(LinearHead):
         model = self._model(C=self.best_params_["C"]).fit(short, code)
         model.set_params(tol=self.tol).fit(rows, code)  # float32 has brought it near
         self.coef_, self.intercept_ = back(model.coef_), model.intercept_
+
+    def _fit_large(self, rows_of, code, sample):
+        "Minimise the same loss over all rows, block by block."
+        width, n_classes, C = self.n_features_in_, len(self.classes_), self.best_params_["C"]
+        coef, intercept = minimise(rows_of, code, width, n_classes, log_loss, C)
+        self.coef_, self.intercept_ = coef, intercept
+        return "fitted on all of them by L-BFGS over blocks"
 
 # %% ../nbs/32_heads.ipynb #4ae803bd
 def discriminants(

@@ -8,13 +8,19 @@ __all__ = ['KNNHead']
 # %% ../nbs/30_knn.ipynb #9d54cb9e
 import numpy as np
 from sklearn.metrics import pairwise_distances
+from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
 from .lib.errors import InputError, check_choice, check_number
-from .lib.head import Head, as_grid, scaled_training
+from .lib.head import Head, as_grid, scaled, scaled_training
+from .lib.large import ROWS
+from .lib.neighbours import Cells, Short, VISITS, nearest_rows, shorten
 from .lib.settings import estimator, setting
 
 # %% ../nbs/30_knn.ipynb #ca0f189f
+DIRECTIONS = 128  # of short rows
+
+
 def nearest(distances: np.ndarray, k: int):  # distances and row numbers, both of shape (n_queries, k), nearest first
     "Find the k nearest rows from distances (n_queries, n_rows); of equally distant rows the earlier comes first."
     rows = np.argpartition(distances, k - 1, axis=1)[:, :k]
@@ -106,7 +112,31 @@ class KNNHead(Head):
     def _decide(self, Z):
         return self._vote(*self._nearest(Z, self.best_params_["n_neighbors"]), self.code_, self.best_params_)
 
+    def _fit_large(self, rows_of, code, sample):
+        "Keep short rows, which are sorted into cells when neighbours are first needed."
+        check_choice("metric", self.best_params_["metric"], ("euclidean", "cosine"), "above `large` rows")
+        short = Short(self._lengths(rows_of(sample)), DIRECTIONS)
+        self.directions_, self.centre_, self.code_ = short.directions, short.mean, code
+        self._keep(rows_of, len(code))
+        return f"neighbours by {short.directions.shape[1]} leading directions, among the rows in {VISITS} cells"
+
+    def _keep(self, rows_of, n):
+        "Shorten all rows and sort them into cells."
+        self.training_ = np.concatenate([self._short(rows_of(block)) for block in gen_batches(n, ROWS)])
+        self._cells = Cells(self.training_)
+
+    def _lengths(self, Z):
+        "Rows of length 1 for the cosine, others as they are."
+        return normalize(Z) if self.best_params_["metric"] == "cosine" else Z
+
+    def _short(self, Z):
+        "Shorten scaled rows."
+        return shorten(self._lengths(Z).astype(np.float32), self.centre_, self.directions_)
+
     def _nearest(self, Z, k):
+        if hasattr(self, "directions_"):
+            distances, rows = nearest_rows(self._cells, self._short(Z), k)
+            return (distances**2 / 2 if self.best_params_["metric"] == "cosine" else distances), rows
         return nearest_in_blocks(Z, self.training_, k, self.best_params_["metric"], self.memory)
 
     def kneighbors(self, X, n_neighbors: int | None = None):  # distances and row numbers, both (n_rows, n_neighbors)
@@ -117,4 +147,7 @@ class KNNHead(Head):
 
     def restore(self, X, path):
         "Take the training features again, which the head's file does not hold."
+        if hasattr(self, "directions_"):
+            scaled_training(self, X, path, slice(0))  # checks their shape
+            return self._keep(lambda rows: scaled(X[rows], self.mean_, self.scale_), len(X))
         self.training_ = scaled_training(self, X, path)

@@ -195,7 +195,10 @@ def channel_stats(
     two_pass: bool = True,  # False: torch's one pass over the batch, quicker where gradients are needed
 ) -> torch.Tensor:  # (B, 2 C) float32: means, then standard deviations
     "Mean and standard deviation of each channel over the image, with a gradient even where nothing varies."
-    if two_pass:
+    if torch.jit.is_tracing() or torch.compiler.is_exporting():  # no loop: the number of images stays open
+        mean, places = x.float().mean((2, 3)), x.shape[2] * x.shape[3]
+        variance = (x.float() - mean[..., None, None]).square().sum((2, 3)) / (places - correction)
+    elif two_pass:
         mean, variance = map(torch.stack, zip(*(_moments(image, correction) for image in x)))
     else:  # converted twice: in bfloat16, each gradient is rounded by itself
         mean, variance = x.float().mean((2, 3)), x.float().var((2, 3), correction=correction)

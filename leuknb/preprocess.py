@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from scipy import ndimage
 from torch import nn
 
@@ -110,6 +110,44 @@ def camera_copy(
 
 for _number in range(1, COPIES + 1):
     register_step(f"camera{_number}", partial(camera_copy, number=_number))
+
+# %% ../nbs/21_preprocess.ipynb #c1aed196
+def magnify(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    factor: float,  # below 1: smaller, with mirrored surroundings
+) -> np.ndarray:  # (h, w, 3) uint8
+    "The same smear through another objective."
+    height, width = rgb.shape[:2]
+    if factor < 1:
+        margins = [(round(side * (1 / factor - 1) / 2),) * 2 for side in (height, width)]
+        rgb, factor = np.pad(rgb, (*margins, (0, 0)), mode="symmetric"), 1
+    tall, wide = rgb.shape[0] / factor, rgb.shape[1] / factor
+    left, top = (rgb.shape[1] - wide) / 2, (rgb.shape[0] - tall) / 2
+    box = (left, top, left + wide, top + tall)
+    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, box))
+
+
+def sharpen(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    amount: float,  # 0: not at all
+) -> np.ndarray:  # (h, w, 3) uint8
+    "Unsharp masking: the difference from a blurred copy (sd 1 pixel of a picture 224 wide), added so many times."
+    blurred = Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(max(rgb.shape[:2]) / 224))
+    return np.rint(rgb + amount * (rgb.astype(float) - np.asarray(blurred))).clip(0, 255).astype(np.uint8)
+
+
+def objective_copy(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    number: int,  # 1 to COPIES
+) -> np.ndarray:  # uint8
+    "A fixed random copy through another camera and objective: 0.6 to 1.6 times as large, half of them sharpened."
+    rng = np.random.default_rng([number, zlib.crc32(rgb.tobytes()), 1])
+    image = magnify(another_camera(rgb, rng), np.exp(rng.uniform(np.log(0.6), np.log(1.6))))
+    return sharpen(image, rng.uniform(0, 1.5)) if rng.random() < 0.5 else image
+
+
+for _number in range(1, COPIES + 1):
+    register_step(f"objective{_number}", partial(objective_copy, number=_number))
 
 # %% ../nbs/21_preprocess.ipynb #8ca6f559
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import shutil
 import sys
 from dataclasses import asdict, replace
 from functools import partial
-from itertools import product
+from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from .audit import audit_run
 from .data import catalogue, save_catalogue
@@ -32,8 +33,10 @@ from leuknb.lib.runs import (
     Run, data_facts, machine, read_json, read_table, start_run, versions, weight_facts, write_table,
 )
 from .lib.readout import check_reading
+from .lib.shards import as_begun, cells_of, check_join, check_joined, missing_cells, read_shard, writer, writing
 from .lib.tables import OVER_PATHS
 from .lib.templates import DISCLAIMER
+from .lib.workers import check_seen, elsewhere, run_tasks
 from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report
@@ -154,28 +157,48 @@ def run_grid(
     config: Config,
     cat: pd.DataFrame,
     split_table: pd.DataFrame,
+    cells: list[tuple],  # backbone, variant, head
     progress: bool = True,
     new: bool = False,  # this call has made the run folder: it goes where the first cell fails
 ):
     "Run every cell whose predictions are not there yet."
+    def features_of(name, variant):
+        return FoldFeatures(run, config, name, cat[cat["variant"] == variant], split_table, progress)
     try:
-        run_cells(run, config, cat, split_table, progress)
+        (run_cell_tasks if elsewhere() else run_cells)(run, config, cells, features_of, progress)
     except Exception:  # Ctrl-C is none: it leaves what can be continued
         if new and not list(run.path.glob("parts/*.csv")):
             shutil.rmtree(run.path, ignore_errors=True)
         raise
 
 
-def run_cells(run: Run, config: Config, cat: pd.DataFrame, split_table: pd.DataFrame, progress: bool):
+def run_cells(run: Run, config: Config, cells: list[tuple], features_of, progress: bool):
     "Run one cell after the other."
-    pairs = list(product(config.backbones, config.variants))
-    with tqdm(total=len(pairs) * len(config.heads), desc="cells", disable=not progress) as bar:
-        for name, variant in pairs:
-            features = FoldFeatures(run, config, name, cat[cat["variant"] == variant], split_table, progress)
-            for head in config.heads:
+    with tqdm(total=len(cells), desc="cells", disable=not progress) as bar:
+        for pair, part in groupby(cells, key=lambda cell: cell[:2]):
+            features = features_of(*pair)
+            for name, variant, head in part:
                 if not run.part(name, head, variant).exists():
                     run_cell(run, config, head, features)
                 bar.update()
+
+# %% ../nbs/70_results.ipynb #a9fac5f8
+def run_cell_tasks(run: Run, config: Config, cells: list[tuple], features_of, progress: bool):
+    "Run cells in other processes."
+    cells = missing_cells(run, cells)
+    pairs = {cell[:2]: features_of(*cell[:2]) for cell in cells if cell[2] not in OVER_PATHS}
+    every = {cell[:2]: pairs.get(cell[:2]) or features_of(*cell[:2]) for cell in cells}
+    check_seen([run.path / "config.json", *(path for one in every.values() for path in one.paths)])
+    folds = sorted(run.split["fold"].unique()) if config.features == "fine-tuned" else [0]
+    if config.features == "fine-tuned":
+        list(run_tasks(FoldFeatures.weights, list(product(pairs.values(), folds)), "fine-tuning", progress))
+    for features, fold in product(pairs.values(), folds):
+        features.fold(fold)
+        features.kept.clear()
+    for features in every.values():
+        features.progress = False
+    jobs = [(run, config, head, every[name, variant]) for name, variant, head in cells]
+    list(run_tasks(run_cell, jobs, "cells", progress))
 
 # %% ../nbs/70_results.ipynb #a8281dd0
 def compare_with_paper(
@@ -323,19 +346,47 @@ def reproduce(
     audit: bool = True,  # the report has the chapter "Can it be believed?"
     positive=None,  # classes that count as malignant in the report; None: all but Benign
     prevalence: float | None = None,  # of the malignant ones among those tested, for the report; None: not stated
+    shard: str | None = None,  # i/n: compute one of n parts; the last one to end finishes the run. None: everything
+    join: bool = False,  # only finish a run whose parts are all there
     **settings,  # of `Config`
-) -> Run:
+) -> Run:  # without a report (`Run.complete`) where other parts are missing
     "Run the grid on a folder of images; continues where an interrupted run stopped."
     lists = {name: tuple(dict.fromkeys(value)) for name, value in settings.items() if isinstance(value, (list, tuple))}
-    out, config = Path(out), Config(**settings | lists)
+    out, config, part = Path(out), Config(**settings | lists), read_shard(shard)
     config = replace(config, weights=config.weights or bundled_weights(config.backbones)) if data is None else config
     check_config(config)
     check_number("prevalence", prevalence, 0, 1, none=True)
+    check_join(out, part, join)
     check_writable(out)
     check_present(data)
-    weights, new, begun = weight_facts(config), not out.exists(), (out / "config.json").exists()
+    new, stated = not out.exists() and part is None, {"positive": positive, "prevalence": prevalence}
+    with writing(out, "shard-{}-of-{}".format(*part) if part else "writing"), as_begun(out):
+        run, config, tables = begin_run(data, out, on_bad, config, progress, positive, new)
+        check_joined(run, config, join)
+        if not run.complete:
+            run_grid(run, config, *tables, cells_of(config, part), progress, new)
+        if part is None:
+            return finish_run(run, config, audit, progress, **stated)
+    if not run.complete and (missing_cells(run, cells_of(config)) or writer(out, "writing")):
+        return run
+    with writing(out), as_begun(out):
+        return finish_run(run, config, audit, progress, **stated)
+
+# %% ../nbs/70_results.ipynb #6de5ead5
+def begin_run(
+    data: str | Path | None,
+    out: Path,
+    on_bad: str,
+    config: Config,
+    progress: bool,
+    positive,
+    new: bool,  # this call makes the run folder
+) -> tuple[Run, Config, tuple]:  # completed settings; catalogue and split
+    "Read and divide the images, and make or open the run folder; `InputError` leaves none."
+    weights, begun = weight_facts(config), (out / "config.json").exists()
     try:
-        data = demo_smears(out, config.seed, progress) if data is None else data
+        with FileLock(out / ".images.lock"):  # parts that start together draw the smears once
+            data = demo_smears(out, config.seed, progress) if data is None else data
         cat, table, config = prepare(data, on_bad, config, progress)
         check_reading(list(cat["label"].cat.categories), positive)
     except InputError:
@@ -345,24 +396,28 @@ def reproduce(
     facts = data_facts(cat, data) | shared_facts(cat, table) | ({} if begun else red_cell_facts(cat, table))
     if progress:
         announce(facts, config.split)
-    run = start_run(out, {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
-                    "weights": weights, "versions": versions(), "machine": machine(config), "disclaimer": DISCLAIMER})
-    if not run.complete:
-        save_catalogue(cat.assign(path=[str(Path(p).resolve()) for p in cat["path"]]), out / "catalogue.csv")
-        save_split(table, out / "split.csv")
-        run_grid(run, config, cat, table, progress, new)
-        write_tables(run, config)
-        write_figures(run)
-    return finish_run(run, audit, progress, positive=positive, prevalence=prevalence)
+    with FileLock(out / ".images.lock"):
+        run = start_run(out, {"choices": asdict(config), "data": facts, "split": digest(table.to_csv(index=False)),
+                        "weights": weights, "versions": versions(), "machine": machine(config),
+                        "disclaimer": DISCLAIMER})
+        if not run.complete:
+            save_catalogue(cat.assign(path=[str(Path(p).resolve()) for p in cat["path"]]), out / "catalogue.csv")
+            save_split(table, out / "split.csv")
+    return run, config, (cat, table)
 
-# %% ../nbs/70_results.ipynb #6de5ead5
+# %% ../nbs/70_results.ipynb #6f8051b0
 def finish_run(
     run: Run,
+    config: Config,
     audit: bool,
     progress: bool,
     **stated,  # positive, prevalence
 ) -> Run:
-    "Audit a run, in its folder `audit`, and write its report, unless both are there and nothing else is stated."
+    "Write the tables and the report of a run, and audit it, unless that is done and nothing else is stated."
+    if not run.complete:
+        write_tables(run, config)
+        write_figures(run)
+    (run.path / ".images.lock").unlink(missing_ok=True)
     kept = run.config.get("report", {})
     restated = any(value is not None and value != kept.get(name) for name, value in stated.items())
     unaudited = audit and not (run.path / "audit").exists()

@@ -103,6 +103,7 @@ class Robust(ClassifierMixin, BaseEstimator):
     name: str = shared("name")
     weights: str | Path = shared("weights", default="synth")
     copies: int = setting(2, "of each training image, by random other cameras")
+    objectives: int = setting(0, "further copies, by random other cameras and objectives (magnification, sharpness)")
     layer: str | list | None = shared("layer")
     pool: str | None = shared("pool")
     size: int | None = shared("size")
@@ -114,14 +115,16 @@ class Robust(ClassifierMixin, BaseEstimator):
     progress: bool = shared("progress")
 
     def backbone(self, copy: int = 0) -> Backbone:
-        "The feature extractor of the images, or of one of their copies."
-        params = {k: v for k, v in self.get_params().items() if k != "copies"}
-        return Backbone(**params, preprocess=["white", f"camera{copy}"] if copy else ["white"])
+        "The feature extractor of the images (0), or of one of their copies, those by cameras first."
+        params = {k: v for k, v in self.get_params().items() if k not in ("copies", "objectives")}
+        kind, number = ("camera", copy) if copy <= self.copies else ("objective", copy - self.copies)
+        return Backbone(**params, preprocess=["white", f"{kind}{number}"] if copy else ["white"])
 
     def fit(self, X, y, groups=None):
         "Extract features of images and copies, fit the heads; `InputError` for unreadable images."
-        check_number("copies", self.copies, 0, COPIES, whole=True)
-        features = [self.backbone(k).transform(X) for k in range(self.copies + 1)]
+        for name in ("copies", "objectives"):
+            check_number(name, getattr(self, name), 0, COPIES, whole=True)
+        features = [self.backbone(k).transform(X) for k in range(self.copies + self.objectives + 1)]
         head = RobustHead(random_state=self.seed).fit(features[0], y, groups, features[1:])
         self.pipeline_, self.classes_ = make_pipeline(self.backbone(), head), head.classes_
         return self

@@ -190,11 +190,10 @@ def with_interval(
     return Diameter(*np.exp(np.median(sizes) + np.array([0, -error, error])).tolist(), len(sizes), **facts)
 
 # %% ../nbs/11_ruler.ipynb #46c17d6a
-def red_cell_diameter(
-    rgb: np.ndarray,  # (h, w, 3) uint8
+def prevailing_diameter(
+    circles: pd.DataFrame,  # from `find_circles`
 ) -> Diameter:
-    "Measure the red cells of an image, whatever its scale: 8 to 120 pixels a cell."
-    circles = find_circles(rgb)
+    "Take the most frequent size of circles that are no nucleated cells."
     circles = circles[~circles["nucleated"].astype(bool)]
     sizes = np.log(2 * EDGE * circles["radius"].to_numpy(float))
     weights = (circles["complete"] ** 2 * circles["radius"]).to_numpy(float)
@@ -208,6 +207,15 @@ def red_cell_diameter(
         return Diameter(reason="the sizes of its red cells vary too much for their number")
     return with_interval(sizes[same], 0.025, circles=circles[same])
 
+# %% ../nbs/11_ruler.ipynb #b6b61cb1
+def red_cell_diameter(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+) -> Diameter:
+    "Measure the red cells of an image, whatever its scale: 8 to 120 pixels a cell."
+    if (rgb.max(axis=-1) < 10).mean() > 0.5:
+        return Diameter(reason="most of it is black: its red cells are cut away, or there was no light")
+    return prevailing_diameter(find_circles(rgb))
+
 # %% ../nbs/11_ruler.ipynb #8ffab349
 FACTOR = 1.5  # between the red cells of an image and of the training images, from which on a model is out of its range
 NUCLEATED = 1.4  # diameter of a nucleated cell / diameter of a red cell, about, as `find_cells` needs it
@@ -217,7 +225,7 @@ def nucleated_diameter(
     rgb: np.ndarray,  # (h, w, 3) uint8
 ) -> float:  # pixels
     "Estimate the size of nucleated cells from the red ones; a ninth of the shorter side where those are not known."
-    red = red_cell_diameter(rgb)
+    red = prevailing_diameter(find_circles(rgb))
     return NUCLEATED * red.pixels if red else min(rgb.shape[:2]) / 9
 
 

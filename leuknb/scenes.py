@@ -411,6 +411,29 @@ def plot_ladder(
     ax.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return ax
 
+# %% ../nbs/03_scenes.ipynb #52db43ca
+def learning_curve(
+    model,  # as for `ladder`
+    rows: pd.DataFrame,  # catalogue rows of one variant, `group` by scene (see `with_scenes`)
+    X=None,  # (n, d) features; None: the paths
+    counts: tuple = (2, 4, 6),  # stretches of each class in training
+    embargo: float = 75,  # files
+) -> Intervals:  # stretches, spread, training (fewest of a class), n, accuracy, low, high, clusters, ..., note
+    "Test by blocks with a few stretches in training, and with equally many images spread over all of them."
+    rows, table, rng = one_row_each(rows), [], np.random.default_rng(0)
+    labels, clusters, parts = rows.set_index("image")["label"], stretches(rows), block_parts(rows, embargo)
+    inputs = rows["path"].to_numpy() if X is None else X
+    train = parts[parts["split"] == "train"]
+    of, label = train["image"].map(dict(zip(rows["image"], clusters))), train["image"].map(labels).astype(str)
+    for count in counts:
+        kept = of.groupby([train["fold"], label]).transform(lambda c: c.isin(rng.permutation(c.unique())[:count]))
+        some = parts.assign(split=parts["split"].where(~parts.index.isin(kept.index[~kept.astype(bool)]), "embargo"))
+        sizes = training_sizes(some, labels)
+        for spread, chosen in ((False, some), (True, thinned(parts, sizes, labels))):
+            table.append({"stretches": count, "spread": spread, "training": int(sizes.min(axis=None)),
+                          **_step(model, rows, inputs, chosen, sizes, clusters, 5, 1)})
+    return Intervals(table)
+
 # %% ../nbs/03_scenes.ipynb #2fa43f8f
 def locked(
     rows: pd.DataFrame,  # catalogue rows of one variant, `group` by scene

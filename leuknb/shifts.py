@@ -25,6 +25,7 @@ from .lib.files import parallel_map, read_image
 from .lib.scoring import predict_all, uncached
 from .lib.tables import Intervals, percent
 from .metrics import accuracy_interval
+from .preprocess import magnify, sharpen
 
 # %% ../nbs/62_shifts.ipynb #7f164f2c
 def _bytes(values):
@@ -98,18 +99,6 @@ def paint_out(rgb, amount):
     return covered
 
 # %% ../nbs/62_shifts.ipynb #27fae96e
-def magnification(rgb, amount):
-    "Through another objective: above 1 the middle enlarged, below 1 smaller, its surroundings mirrored."
-    height, width = rgb.shape[:2]
-    if amount < 1:
-        margins = [(round(side * (1 / amount - 1) / 2),) * 2 for side in (height, width)]
-        rgb, amount = np.pad(rgb, (*margins, (0, 0)), mode="symmetric"), 1
-    tall, wide = rgb.shape[0] / amount, rgb.shape[1] / amount
-    left, top = (rgb.shape[1] - wide) / 2, (rgb.shape[0] - tall) / 2
-    box = (left, top, left + wide, top + tall)
-    return np.asarray(Image.fromarray(rgb).resize((width, height), Image.Resampling.BICUBIC, box))
-
-
 def defocus(rgb, amount):
     "Far out of focus: a point becomes a disc of this radius, in pixels of a picture 224 wide."
     from scipy.signal import oaconvolve
@@ -143,11 +132,6 @@ def photon_noise(rgb, amount, rng):
     return from_light(rng.poisson(to_light(rgb) * amount) / amount)
 
 # %% ../nbs/62_shifts.ipynb #7a5717ef
-def sharpen(rgb, amount):
-    "Unsharp masking: the difference from a blurred copy (sd 1 pixel of a picture 224 wide), added this many times."
-    return _bytes(rgb + amount * (rgb.astype(float) - blur(rgb, 1)))
-
-
 def hue(rgb, amount):
     "All hues turned by degrees around grey, in the plane of the colour differences of YIQ."
     to_yiq = np.array([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
@@ -197,8 +181,8 @@ SHIFTS = {
     "rotation": Corruption(rotation, (5, 15, 45), "camera mounted askew, degrees"),
     "grey": Corruption(grey, (0.33, 0.67, 1.0), "colour taken away, share"),
     "scale bar": Corruption(paint_out, (0.14, 0.18, 0.22), "corner with the scale bar painted out"),
-    "larger": Corruption(magnification, (1.1, 1.25, 1.6), "more magnification"),
-    "smaller": Corruption(magnification, (0.9, 0.8, 0.6), "less magnification, the margin mirrored"),
+    "larger": Corruption(magnify, (1.1, 1.25, 1.6), "more magnification"),
+    "smaller": Corruption(magnify, (0.9, 0.8, 0.6), "less magnification, the margin mirrored"),
     "defocus": Corruption(defocus, (2, 3.5, 6), "far out of focus, radius in pixels of a picture 224 wide"),
     "sharpened": Corruption(sharpen, (0.5, 1, 2), "unsharp masking"),
     "hue": Corruption(hue, (6, 12, 24), "hues turned, degrees"),
@@ -246,23 +230,26 @@ def shift_table(
     strengths=tuple(SEVERITIES),  # severities
     seed: int = 0,
     progress: bool = True,
-) -> Intervals:  # model, family, strength, n, accuracy, low, high, benign, benign_low, benign_high
-    "Accuracy and Benign recall under each corruption; family `none`: the images as they are, `mean`: all together."
+    clusters=None,  # (n,) rows that go together, such as `lib.clusters.stretches`; None: the groups
+) -> Intervals:  # model, family, strength, n, and accuracy, benign, missed, each with low and high
+    "Accuracy, Benign recall, leukaemias called Benign (missed); family `none`: as they are, `mean`: all together."
     families = list(families or SHIFTS)
     models = {name: uncached(model) for name, model in models.items()}
-    paths, y, correct = rows["path"].tolist(), rows["label"].astype(str).to_numpy(), {}
+    paths, y, outcome = rows["path"].tolist(), rows["label"].astype(str).to_numpy(), {}
     jobs = [("none", "")] + [(f, s) for s in strengths for f in families]
     for family, strength in tqdm(jobs, "shifts", leave=False, disable=not progress):
         with tempfile.TemporaryDirectory() as folder:
             files = shifted_files(paths, family, strength, folder, seed) if strength else paths
             for model, predicted in predict_all(models, files).items():
-                correct[model, family, strength] = (predicted == y).astype(float)
+                outcome[model, family, strength] = np.stack([predicted == y, predicted == "Benign"]).astype(float)
     for model in models:
-        correct |= {(model, "mean", s): np.mean([correct[model, f, s] for f in families], 0) for s in strengths}
-    benign, groups = y == "Benign", rows["group"].to_numpy()
-    recall = lambda hits: accuracy_interval(hits[benign], groups[benign]) if benign.any() else (np.nan,) * 3
-    table = [(*key, len(hits), *accuracy_interval(hits, groups), *recall(hits)) for key, hits in correct.items()]
-    return Intervals(table, columns="model family strength n accuracy low high benign benign_low benign_high".split())
+        outcome |= {(model, "mean", s): np.mean([outcome[model, f, s] for f in families], 0) for s in strengths}
+    units, benign = rows["group"].to_numpy() if clusters is None else np.asarray(clusters), y == "Benign"
+    share = lambda hits, of: accuracy_interval(hits[of], units[of]) if benign.any() and of.any() else (np.nan,) * 3
+    table = [(*key, len(y), *accuracy_interval(right, units), *share(right, benign), *share(called, ~benign))
+             for key, (right, called) in outcome.items()]
+    columns = "model family strength n accuracy low high benign benign_low benign_high missed missed_low missed_high"
+    return Intervals(table, columns=columns.split())
 
 # %% ../nbs/62_shifts.ipynb #c6f28ed7
 def shift_summary(table: pd.DataFrame) -> Intervals:

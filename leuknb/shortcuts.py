@@ -18,6 +18,7 @@ from scipy import ndimage
 from sklearn.base import BaseEstimator, TransformerMixin
 from .lib.progress import tqdm
 
+from .lib.clusters import clusters_of
 from .lib.errors import InputError, check_choice
 from .lib.files import digest, parallel_map, read_image
 from .lib.scoring import one_variant, paired_gap, score_chance, score_rows
@@ -198,7 +199,7 @@ def shortcut_table(
 ) -> Intervals:  # name, kind, numbers, n, accuracy, low, high, against, gap, gap_low, gap_high, found
     "Compare each shortcut with its yardstick, and each model with the best shortcut."
     features, models = features or table_features(cat, progress=progress), models or {}
-    groups = cat.drop_duplicates("image").set_index("image")["group"]
+    groups = clusters_of(cat, parts)
     correct = {"chance": score_chance(next(iter(features.values()))[0], parts)}
     for name, (rows, x) in tqdm(features.items(), "shortcuts", leave=False, disable=not progress):
         correct[name] = score_rows(shortcut_head, x, rows, parts)

@@ -8,6 +8,8 @@ __all__ = ['SCHEMES', 'default_scheme', 'split', 'leaks', 'train_test_rows', 'sa
 # %% ../nbs/02_splits.ipynb #21fea7ef
 import warnings
 from collections import Counter
+from itertools import count
+from math import isqrt
 from numbers import Integral
 from pathlib import Path
 
@@ -50,40 +52,52 @@ def _paper(images, rng):
     return np.concatenate(chosen)
 
 # %% ../nbs/02_splits.ipynb #57f89a8f
+def _sums(reach, sizes, most):
+    "Yield the possible sums of the groups so far, as bits, group by group, as far as the bits in `most` go."
+    yield reach
+    for size in sizes:
+        reach |= reach << size & most
+        yield reach
+
+
 def _subset(sizes, target, rng):
     "Positions of a random choice of groups whose sizes sum as near to the target as can be; neither all nor none."
-    reach = [1]  # bit s of reach[i]: can the first i groups sum to s?
-    for size in sizes:
-        reach.append(reach[-1] | reach[-1] << size)
-    rest = sum(sizes)
-    left = min((s for s in range(1, rest) if reach[-1] >> s & 1), key=lambda s: abs(s - target))
-    chosen = []
-    for i in reversed(range(len(sizes))):
-        can_leave, can_take = reach[i] >> left & 1, left >= sizes[i] and reach[i] >> (left - sizes[i]) & 1
-        if can_take and (not can_leave or rng.random() < left / rest):
-            chosen.append(i)
-            left -= sizes[i]
-        rest -= sizes[i]
+    total, span, kept = sum(sizes), isqrt(len(sizes)) + 1, [1]  # the sums of every span-th group alone are kept
+    most = (1 << min(total, target + max(sizes)) + 1) - 1
+    parts = [sizes[start:start + span] for start in range(0, len(sizes), span)]
+    for part in parts:
+        *_, last = _sums(kept[-1], part, most)
+        kept.append(last)
+    left = next(s for far in count() for s in (target - far, target + far) if 0 < s < total and last >> s & 1)
+    chosen, rest = [], total
+    for number in reversed(range(len(parts))):
+        before = list(zip(_sums(kept[number], parts[number], most), parts[number]))  # the other sums, once more
+        for i, (reach, size) in reversed(list(enumerate(before, number * span))):
+            can_leave, can_take = reach >> left & 1, left >= size and reach >> (left - size) & 1
+            if can_take and (not can_leave or rng.random() < left / rest):
+                chosen.append(i)
+                left -= size
+            rest -= size
     return chosen
 
-
+# %% ../nbs/02_splits.ipynb #800cc365
 def _by_group(images, rng):
     "Test rows of a random 70/30 split by group; a group of several classes counts for the most frequent one."
-    home = images.groupby("group")["label"].agg(lambda labels: labels.mode()[0])
+    home = images.groupby(["group", "label"], observed=True).size().unstack(fill_value=0).idxmax(axis=1)
     if home.value_counts().min() < 2:
         return _by_shared_group(images, rng)
     size, chosen = images["group"].value_counts(), []
     for label, rows in _rows_by_class(images).items():
         names = rng.permutation(home.index[home == label].to_numpy(str))
-        chosen += [names[i] for i in _subset([int(size[name]) for name in names], n_test(len(rows)), rng)]
+        chosen += [names[i] for i in _subset(size[names].tolist(), n_test(len(rows)), rng)]
     return np.flatnonzero(images["group"].isin(chosen))
 
-# %% ../nbs/02_splits.ipynb #800cc365
+# %% ../nbs/02_splits.ipynb #6f2d4f5f
 def _by_shared_group(images, rng, trials=200):
     "The same where groups hold several classes: of many random choices the one with shares nearest to 30 %."
     counts = pd.crosstab(images["group"], images["label"])
     total, best = counts.sum().to_numpy(), (np.inf, [])
-    for order in [rng.permutation(len(counts)) for _ in range(trials)]:
+    for order in (rng.permutation(len(counts)) for _ in range(trials)):
         tested = counts.to_numpy()[order].cumsum(axis=0)
         possible = ((tested > 0) & (tested < total)).all(axis=1)
         cost = np.where(possible, np.abs(tested / total - 0.3).max(axis=1), np.inf)

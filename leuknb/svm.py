@@ -16,8 +16,10 @@ from sklearn.multiclass import OneVsOneClassifier
 from sklearn.svm import LinearSVC, SVC
 from sklearn.utils import gen_batches
 
+from .lib.cache import cache_folder
 from .lib.errors import check_choice
 from .lib.head import Head, as_grid, check_positive, scaled_training
+from .lib.large import ROWS, mapped, minimise, pair_loss, row_table
 from .lib.settings import estimator, setting
 
 # %% ../nbs/31_svm.ipynb #2503de10
@@ -177,6 +179,28 @@ class SVMHead(Head):
         else:
             self.coef_ = coefficients if self.support_ is None else self.dual_coef_ @ Z[self.support_]
 
+    def _fit_large(self, rows_of, code, sample):
+        "Fit linear machines of squared hinge on features whose inner products approximate the kernel, block by block."
+        self.support_, width, way = None, self.n_features_in_, "a linear kernel"
+        if self.kernel_ == "rbf":
+            self.support_ = np.sort(np.random.default_rng(self.random_state).permutation(sample)[:self.n_components])
+            self.support_vectors_, width = rows_of(self.support_), len(self.support_)
+            way = f"Nystroem's approximation with {width:,} landmarks"
+            back = Nystroem(gamma=self.gamma_, n_components=width, random_state=0).fit(self.support_vectors_)
+            order = np.argsort(back.component_indices_)
+            turn, table = back.normalization_[order], row_table(len(code), width, np.float32, cache_folder())
+            for block in gen_batches(len(code), ROWS):
+                distances = euclidean_distances(rows_of(block), self.support_vectors_, squared=True)
+                table[np.arange(len(code))[block]] = kernel_values(distances, self.gamma_) @ turn
+            rows_of = mapped(table).__getitem__
+        n_pairs = len(self.classes_) * (len(self.classes_) - 1) // 2
+        coefficients, self.intercept_ = minimise(rows_of, code, width, n_pairs, pair_loss, self.best_params_["C"])
+        if self.kernel_ == "linear":
+            self.coef_, self.dual_coef_ = coefficients, None
+        else:
+            self.dual_coef_ = coefficients @ turn.T
+        return f"fitted on all of them with a squared hinge and {way}"
+
     def _pairs(self, Z):
         "Compute pairwise decisions of scaled rows, in blocks that fit into the memory."
         if self.kernel_ == "linear":
@@ -195,4 +219,4 @@ class SVMHead(Head):
     def restore(self, X, path):
         "Take the support vectors from the training features, as the head's file does not hold them."
         if self.kernel_ == "rbf":
-            self.support_vectors_ = scaled_training(self, X, path)[self.support_]
+            self.support_vectors_ = scaled_training(self, X, path, self.support_)

@@ -6,6 +6,8 @@
 __all__ = ['twins']
 
 # %% ../nbs/01_twins.ipynb #ecaaa9b7
+from collections import defaultdict
+
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -16,10 +18,12 @@ from scipy.sparse.csgraph import connected_components
 from .lib.errors import InputError, plural
 from .lib.files import grey_thumbnail, parallel_map, read_image
 from .lib.folders import natural
+from .lib.neighbours import Cells, near_pairs, shortened
 from .lib.progress import tqdm
 
 # %% ../nbs/01_twins.ipynb #c45e66c0
 SIMILAR = 0.9  # correlation of 48 x 48 grey thumbnails above which two images count as one scene
+MANY = 20_000  # thumbnails above which not all pairs are compared
 
 
 def correlation(
@@ -42,6 +46,9 @@ def _unit(thumbs):
 def _candidates(thumbs, above, block):
     "Yield row numbers i < j (pairs, 2) and correlations (pairs,) above a threshold, block by block."
     yield np.empty((0, 2), int), np.empty(0, np.float32)
+    if len(thumbs) > MANY:
+        yield from _candidates_in_cells(thumbs, above)
+        return
     for i in tqdm(range(0, len(thumbs), block), desc="comparing images", delay=3, leave=False):
         left = _unit(thumbs[i:i + block])
         for j in range(i, len(thumbs), block):
@@ -59,6 +66,17 @@ def similar_pairs(
     "Find the pairs of thumbnails that correlate above a threshold."
     pairs, values = zip(*_candidates(thumbs, above, block))
     return np.concatenate(pairs), np.concatenate(values)
+
+# %% ../nbs/01_twins.ipynb #c338be44
+def _candidates_in_cells(thumbs, above, block=256):
+    "Yield what `_candidates` does, of thumbnails that meet in a cell."
+    shown = np.flatnonzero([row.min() < row.max() for row in thumbs])
+    cells = Cells(shortened(lambda rows: _unit(thumbs[shown[rows]]), len(shown), 64))
+    pairs = shown[near_pairs(cells, (2 - 2 * above) ** 0.5, "comparing images")]
+    for k in range(0, len(pairs), block):
+        first, second = (_unit(thumbs[rows]) for rows in pairs[k:k + block].T)
+        r = np.einsum("ij,ij->i", first, second)
+        yield pairs[k:k + block][r > above], r[r > above]
 
 # %% ../nbs/01_twins.ipynb #8e9933bb
 DETAIL = 2 / 3  # share of the threshold that the fine structure must reach
@@ -154,23 +172,28 @@ def twins(
 # %% ../nbs/01_twins.ipynb #9e774177
 def blank_images(
     table: pd.DataFrame,  # variant, thumb
+    thumbs: np.ndarray,  # uint8 (n, 2304)
 ) -> pd.Series:  # bool
     "Mark segmented images of one colour."
-    return (table["variant"] == "segmented") & table["thumb"].map(lambda t: t.min() == t.max()).astype(bool)
+    blank = table["variant"] == "segmented"
+    blank[blank] = np.array([thumbs[row].min() == thumbs[row].max() for row in table["thumb"][blank]], bool)
+    return blank
 
 
-def _certain_links(table, codes):
+def _certain_links(table, thumbs, codes):
     "Pairs of image codes that share their bytes or their patient."
-    for key, counts in (("sha256", ~blank_images(table)), ("patient", table["patient"] != "")):
+    for key, counts in (("sha256", ~blank_images(table, thumbs)), ("patient", table["patient"] != "")):
         first = codes[counts].groupby(table.loc[counts, key]).transform("first")
         yield np.stack([first, codes[counts]], axis=1).astype(int)
 
 
-def _similar_links(table, codes, similar):
+def _similar_links(table, thumbs, codes, similar):
     "Pairs of image codes that look alike in either variant, most alike first."
     links, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
     for _, part in table.groupby("variant"):
-        pairs, r = copies(np.stack(part["thumb"]), similar)
+        rows = part["thumb"].to_numpy()
+        whole = thumbs[rows[0]:rows[-1] + 1]  # nothing is copied where that is all
+        pairs, r = copies(whole if np.array_equal(rows, np.arange(rows[0], rows[-1] + 1)) else thumbs[rows], similar)
         links.append(codes[part.index].to_numpy()[pairs])
         values.append(r)
     return np.concatenate(links)[np.argsort(-np.concatenate(values), kind="stable")]
@@ -200,22 +223,26 @@ def _join(clusters, links, owners):
 
 # %% ../nbs/01_twins.ipynb #fe04b1b6
 def near_duplicate_groups(
-    table: pd.DataFrame,  # image, variant, patient, sha256, thumb
+    table: pd.DataFrame,  # image, variant, patient, sha256, thumb: the number of its row in thumbs
+    thumbs: np.ndarray,  # uint8 (n, 2304)
     similar: float,  # correlation of thumbnails
     findings=None,  # `Findings`; a warning is added where likeness contradicts named patients
 ) -> pd.Series:  # the column `group`
     "Name each image's group: its patient, or the first image of its cluster of near-duplicates."
     codes, images = pd.factorize(table["image"])
     codes = pd.Series(codes, table.index)
-    links = np.concatenate(list(_certain_links(table, codes)))
-    clusters, joined = _clusters(links, len(images)), lambda names: "+".join(sorted(set(names) - {""}, key=natural))
-    owners = table["patient"].groupby(clusters[codes]).agg(joined).to_dict()
-    clusters, apart = _join(clusters, _similar_links(table, codes, similar), owners)
+    clusters = _clusters(np.concatenate(list(_certain_links(table, thumbs, codes))), len(images))
+    named = table["patient"][table["patient"] != ""]
+    owners_of = lambda clusters: named.groupby(clusters[codes[named.index]]).agg(
+        lambda names: "+".join(sorted(set(names), key=natural)))
+    owners = defaultdict(str, owners_of(clusters).to_dict())
+    clusters, apart = _join(clusters, _similar_links(table, thumbs, codes, similar), owners)
     if apart and findings is not None:
         findings.warnings.append(_contradiction(table, codes, images, apart))
     cluster = pd.Series(clusters[codes], table.index)
-    patient = table["patient"].groupby(cluster).agg(joined)
-    return cluster.map(patient.mask(patient == "", table["image"].groupby(cluster).first()))
+    names = table["image"].groupby(cluster).first()
+    names.update(owners_of(clusters))
+    return cluster.map(names)
 
 
 def _contradiction(table, codes, images, apart):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_predictions import CLASSES, model, three_models  # noqa: E402
 
 from leuknb.calibration import (  # noqa: E402
-    _crossfit, calibrate, calibration, choose_threshold, ece, fit_temperature, plot_reliability, plot_screening, reliability, rescale,
+    _crossfit, calibrate, calibration, choose_threshold, ece, fit_temperature, plot_reliability, plot_screening, reliability, rescale, risk_coverage,
     screen, screening, screening_curves,
 )
 from leuknb.lib.errors import InputError  # noqa: E402
@@ -198,3 +198,15 @@ def test_a_unit_of_two_blocks_has_no_say_in_either():
     scene = {image: "scene" if image in ("b0/i000", "b1/i000") else image for image in one["image"]}
     for fit, use in _crossfit(one, 5, scene, 0):
         assert not {scene[i] for i in one["image"].iloc[fit]} & {scene[i] for i in one["image"].iloc[use]}
+
+
+def test_risk_coverage_by_hand(three):
+    table = risk_coverage(three, (1, 0.5)).set_index(["head", "coverage"])
+    for head, rows in three[three["split"] == "test"].groupby("head"):
+        confidence = rows[[f"p_{c}" for c in CLASSES]].to_numpy()[np.arange(len(rows)), pd.Index(CLASSES).get_indexer(rows["predicted"])]
+        right = (rows["true"] == rows["predicted"]).to_numpy()
+        half = np.argsort(-confidence, kind="stable")[:round(len(rows) / 2)]
+        assert table.loc[(head, 1.0), "accuracy"] == pytest.approx(right.mean()) and table.loc[(head, 0.5), "accuracy"] == pytest.approx(right[half].mean())
+        assert table.loc[(head, 0.5), "least"] == pytest.approx(confidence[half].min())
+    with pytest.raises(InputError, match="coverage"):
+        risk_coverage(three, (1.5,))

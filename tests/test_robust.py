@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from leuknb.preprocess import white_normalise
 from leuknb.lib.errors import InputError
 from leuknb.novelty import foreign_image
-from leuknb.preprocess import another_camera, camera_copy
+from leuknb.preprocess import another_camera, camera_copy, magnify, objective_copy
 from leuknb.robust import Robust, RobustHead, load_robust, save_robust
 
 SMALL = dict(weights="random", size=64, precision="float32", device="cpu", progress=False)
@@ -105,6 +105,26 @@ def test_the_recipe_reads_smears_under_another_lamp(images, tmp_path):
     assert model.score([tmp_path / f"warm-{i}.png" for i in range(12)], y[28:]) == 1
     again = Robust(copies=1, **SMALL).fit(paths[:28], y[:28])
     assert np.array_equal(again.predict_proba(paths), model.predict_proba(paths))
+
+
+def test_copies_by_other_objectives_come_after_those_by_cameras(images):
+    paths, y = images
+    steps = [Robust(copies=2, objectives=1).backbone(k).preprocess for k in range(4)]
+    assert steps == [["white"], ["white", "camera1"], ["white", "camera2"], ["white", "objective1"]]
+    assert Robust().objectives == 0 and Robust().backbone(2).preprocess == ["white", "camera2"], "the recipe as it was"
+    head = Robust(copies=1, objectives=2, **SMALL).fit(paths, y).pipeline_[-1]
+    assert len(head.training_) == 4 * len(y)
+    with pytest.raises(InputError, match="objectives"):
+        Robust(objectives=10, **SMALL).fit(paths, y)
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.8, 1.25, 1.6])
+def test_magnified_cells_grow_with_the_square(factor):
+    y, x = np.mgrid[:224, :224]
+    disc = np.where((y - 112) ** 2 + (x - 112) ** 2 < 30**2, 0, 255).astype(np.uint8)[..., None].repeat(3, 2)
+    middle = (magnify(disc, factor) < 128)[..., 0]
+    assert middle.sum() == pytest.approx(factor**2 * np.pi * 30**2, rel=0.03) and (magnify(disc, 1) == disc).all()
+    assert (objective_copy(disc, 1) == objective_copy(disc, 1)).all()
 
 
 def test_features_of_copies_are_kept_so_that_work_continues(images, monkeypatch):

@@ -34,6 +34,12 @@ def test_flat_discs_are_measured(radius):
     assert measured.low < measured.pixels < measured.high
 
 
+def test_a_mask_has_no_red_cells_to_measure():
+    black = discs(13)
+    black[:, :120] = 0
+    assert not red_cell_diameter(black) and "black" in red_cell_diameter(black).reason
+
+
 def test_overlapping_discs_too():
     measured = red_cell_diameter(discs(12, (300, 300), pitch=1.75))
     assert abs(measured.pixels / 24 - 1) < 0.045

@@ -13,7 +13,7 @@ from leuknb import scenes as module
 from leuknb.data import catalogue
 from leuknb.lib.errors import InputError
 from leuknb.scenes import (
-    block_parts, feasible_blocks, field_leaks, guarded, ladder, lag_similarity, locked, scenes, streams, with_scenes,
+    block_parts, feasible_blocks, field_leaks, guarded, ladder, lag_similarity, learning_curve, locked, scenes, streams, with_scenes,
 )
 from leuknb.splits import each_fold, split
 
@@ -250,3 +250,18 @@ def test_shuffles_of_the_inner_folds():
     each = [ladder(Lottery(s), rows, X, **step)["accuracy"] for s in range(3)]
     assert np.allclose(shuffled["least"], np.min(each, axis=0)) and np.allclose(shuffled["most"], np.max(each, axis=0))
     assert (shuffled["least"] < shuffled["most"]).all()
+
+
+def test_learning_curve_takes_whole_stretches_and_as_many_images_of_all():
+    rows = pd.concat([files(480, "A"), files(480, "B")], ignore_index=True)
+    X, seen = np.random.default_rng(0).normal(size=(960, 2)), []
+
+    def model(train, test):
+        seen.append(train)
+        return rows["label"].to_numpy()[test]
+    table = learning_curve(model, rows, X, (4, 8), embargo=0)
+    assert table["accuracy"].tolist() == [1] * 4 and table["n"].tolist() == [960] * 4 and table["spread"].tolist() == [False, True] * 2
+    number = np.tile(np.arange(480) // 40, 2)
+    count = [len(set(zip(rows["label"][t], number[t]))) for t in seen]
+    assert count[:5] == [8] * 5 and min(count[5:10]) > 16 and count[10:15] == [16] * 5, "four of each class, all, eight of each class"
+    assert [len(t) for t in seen[:5]] == [len(t) for t in seen[5:10]]

@@ -33,6 +33,42 @@ def test_noise_depends_on_seed_and_picture():
     assert (noise(a, 0) != noise(a, 1)).any() and (noise(a, 0) != noise(b, 0)).any()
 
 
+def test_half_the_light_by_the_curve_of_srgb():
+    rgb = np.full((8, 8, 3), 128, np.uint8)
+    light = ((128 / 255 + 0.055) / 1.055) ** 2.4
+    assert (shifts.light_exposure(rgb, 0.5) == round(255 * (1.055 * (light / 2) ** (1 / 2.4) - 0.055))).all()
+    assert (shifts.from_light(shifts.to_light(np.arange(256, dtype=np.uint8))) == np.arange(256)).all()
+
+
+def test_photon_noise_has_the_variance_of_counts():
+    rgb, photons = np.full((300, 300, 3), 128, np.uint8), 400
+    light = shifts.to_light(shifts.photon_noise(rgb, photons, np.random.default_rng(0)))
+    assert light.mean() == pytest.approx(shifts.to_light(rgb).mean(), rel=0.01)
+    assert light.var() == pytest.approx(light.mean() / photons, rel=0.05)
+
+
+def test_defocus_spreads_a_point_over_a_disc():
+    rgb = np.zeros((224, 224, 3), np.uint8)
+    rgb[112, 112] = 255
+    disc = shifts.defocus(np.kron(rgb[::4, ::4], np.ones((4, 4, 1), np.uint8)), 6)
+    assert disc[112 + 6, 113, 0] > 0 == disc[112 + 12, 113, 0] and disc[112, 113, 0] <= 255 * 16 / (np.pi * 36) + 2
+    even = np.full((40, 60, 3), 77, np.uint8)
+    assert (shifts.defocus(even, 6) == 77).all(), "light is moved, and neither added nor removed"
+
+
+def test_hue_leaves_grey_and_turns_a_full_circle():
+    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, 2)
+    assert (shifts.hue(grey, 77) == grey).all()
+    rgb = smear(1, "Pre", scale_bar=0).image
+    assert np.abs(shifts.hue(rgb, 360).astype(int) - rgb).max() <= 1 < np.abs(shifts.hue(rgb, 90).astype(int) - rgb).max()
+
+
+def test_auto_levels_stretch_to_black_and_white():
+    ramp = np.repeat(np.linspace(60, 200, 1000).round().astype(np.uint8)[None, :, None], 3, 2)
+    stretched = shifts.auto_levels(ramp, 1)
+    assert stretched.min() == 0 and stretched.max() == 255 and (shifts.auto_levels(ramp, 0) == ramp).all()
+
+
 def test_stain_factor_one_changes_nothing():
     rgb = smear(1, "Pre").image
     assert np.abs(shifts.stain_strength(rgb, 1.0).astype(int) - rgb).max() <= 1
@@ -46,6 +82,9 @@ def test_shift_table_counts_what_models_say(cats):
     table = shifts.shift_table({"always Benign": model}, rows, ["warm", "blur"], ["mild"], **QUIET)
     assert table["accuracy"].tolist() == pytest.approx([(y == "Benign").mean()] * 4)
     assert (table["benign"] == 1).all() and table["family"].tolist() == ["none", "warm", "blur", "mean"]
+    assert (table["missed"] == 1).all(), "every leukaemia is called Benign"
+    together = shifts.shift_table({"always Benign": model}, rows, ["warm"], ["mild"], **QUIET, clusters=np.arange(len(rows)) // 5)
+    assert (together["high"] - together["low"] > table["high"][0] - table["low"][0]).all(), "rows that go together say less"
     assert shifts.plot_shifts(table) and shifts.shift_summary(table)["mean"].iloc[0] == pytest.approx((y == "Benign").mean())
 
 

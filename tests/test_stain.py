@@ -24,6 +24,18 @@ def test_macenko_finds_planted_dyes_and_replaces_them(dyes):
     assert np.abs(macenko(image).reshape(-1, 3) - expected.clip(0, 255)).max() <= 0.51
 
 
+def test_macenko_agrees_with_torchstain():
+    "Dyes as torchstain 1.4.1 (numpy) found them; the image, with its own code, where it is installed."
+    image = mixture([[0.65, 0.70, 0.29], [0.25, 0.90, 0.35]])[2]
+    assert np.allclose(dyes_of(optical_density(image)), [[0.65327, 0.69951, 0.28969], [0.24875, 0.90283, 0.35074]], atol=1e-5)
+    normalizers = pytest.importorskip("torchstain.numpy.normalizers")
+    theirs = normalizers.NumpyMacenkoNormalizer()
+    theirs.HERef, theirs.maxCRef = DYES.T, AMOUNTS
+    for rgb in (image, smear(3, "Pre", 96).image):
+        other = theirs.normalize(rgb, Io=LIGHT, alpha=1, beta=0.15, stains=False)[0]
+        assert np.abs(other.astype(int) - macenko(rgb)).max() <= 1  # which leaves the 1 that is added for the logarithm
+
+
 def test_reinhard_sets_mean_and_spread():
     image = mixture([[0.65, 0.70, 0.29], [0.25, 0.90, 0.35]])[2]
     lab = lab_of(reinhard(image))

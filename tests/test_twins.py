@@ -101,26 +101,26 @@ def test_equal_outlines_make_no_copies_and_copies_are_still_found(make, tmp_path
 def test_sixty_cells_of_sixteen_patients_are_sixteen_groups():
     patients = [f"p{k % 16}" for k in range(60)]
     rows = pd.DataFrame({"image": [f"A/{k}" for k in range(60)], "variant": "original", "patient": patients,
-                         "sha256": map(str, range(60)), "thumb": list(thumbs([cut_out(k) for k in range(60)]))})
-    assert list(near_duplicate_groups(rows, SIMILAR)) == patients
+                         "sha256": map(str, range(60)), "thumb": range(60)})
+    assert list(near_duplicate_groups(rows, thumbs([cut_out(k) for k in range(60)]), SIMILAR)) == patients
 
 
 def rows(*lines):
-    "image, patient, sha256, which of three scenes."
+    "A table of lines (image, patient, sha256, which of three scenes), and its thumbnails."
     scenes = np.random.default_rng(0).integers(0, 200, (3, 2304), dtype=np.uint8)
     table = pd.DataFrame(lines, columns=["image", "patient", "sha256", "scene"]).assign(variant="original")
-    return table.assign(thumb=[scenes[k] + np.uint8(i) for i, k in enumerate(table["scene"])])
+    return table.assign(thumb=range(len(table))), np.stack([scenes[k] + np.uint8(i) for i, k in enumerate(table["scene"])])
 
 
 def test_named_patients_win_over_likeness_but_not_over_bytes():
     findings = Findings()
     alike = rows(("a", "p1", "1", 0), ("b", "p2", "2", 0), ("c", "", "3", 0), ("d", "p3", "4", 1), ("e", "p4", "4", 1))
-    groups = list(near_duplicate_groups(alike, SIMILAR, findings))
+    groups = list(near_duplicate_groups(*alike, SIMILAR, findings))
     assert groups[0] == "p1" and groups[1] == "p2" and groups[2] in ("p1", "p2") and groups[3:] == ["p3+p4"] * 2
     [(place, reason)] = findings.warnings
     assert "(p1)" in place and "different patients" in reason and "`similar`" in reason
     unnamed = rows(("a", "", "1", 0), ("b", "p2", "2", 0), ("c", "", "3", 0))
-    assert list(near_duplicate_groups(unnamed, SIMILAR, findings)) == ["p2"] * 3 and len(findings.warnings) == 1
+    assert list(near_duplicate_groups(*unnamed, SIMILAR, findings)) == ["p2"] * 3 and len(findings.warnings) == 1
 
 
 def test_blank_and_tiny_images_are_no_copies_of_each_other():

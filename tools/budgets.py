@@ -8,10 +8,10 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = """errors names settings progress readers light depth workers | files devices templates glass stain | cache datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
+ORDER = """errors names settings progress readers light depth workers | files devices templates glass stain | cache large neighbours datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
     preprocess metrics clusters nulls | extract sources | compare calibration | clinical | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
-    finetune pretrain robust | leakage | config | runs models | outside external_page outoffold | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
-    fragments | panels cell_panel detail maps raters toolbar pairs | explore page | commands cli"""
+    finetune pretrain robust | leakage | config | runs models shards | outside external_page outoffold streaming refits | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
+    fragments | panels cell_panel detail maps raters patient_table toolbar pairs | explore page | commands cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}
 CELL, MODULE, CLASS, WIDTH, NAMES, RATIO, FIRST = 40, 500, 120, 120, 12, 0.35, 3
 WORDS = ["room", "house", "mended", "crooked"]  # in prose
@@ -21,6 +21,7 @@ EXCEPTIONS = {  # "notebook: budget" or, for a cell, "notebook: cell NAME" with 
     "lib/head: cell Head": "one estimator: the settings and the fit of all heads",
     "22_backbones: cell Backbone": "one estimator: thirteen settings, ten attributes of its plan, the methods of a transformer",
     "30_knn: cell KNNHead": "one estimator: four settings, the five methods of a head, kneighbors",
+    "32_heads: cell SoftmaxHead": "one estimator: three settings, the methods of a head, the fit in blocks",
     "31_svm: cell SVMHead": "one estimator: five settings, the five methods of a head, pairwise decisions",
     "40_finetune: cell FineTuned": "one estimator: fit, predict, saving and the attributes of its plan",
     "lib/cut: cell StatsNetwork": "one network: its two parts, their statistics, the classifier on them and its scale",

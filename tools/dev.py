@@ -38,10 +38,10 @@ def program(name, windows=os.name == "nt"):
 PYTHON = program("python")
 
 
-def call(*command, check=True, **environment):
+def call(*command, check=True, errors=None, **environment):  # errors: subprocess.DEVNULL hides them
     "Run a command in the checkout; True if it succeeded. With `check`, its failure ends this one."
     env = os.environ | {"UV_PYTHON": str(PYTHON)} | environment
-    code = subprocess.run([str(part) for part in command], cwd=ROOT, env=env).returncode
+    code = subprocess.run([str(part) for part in command], cwd=ROOT, env=env, stderr=errors).returncode
     if check and code:
         sys.exit(code)
     return code == 0
@@ -75,8 +75,9 @@ def install(extras):
     call(PYTHON, "-m", "pip", "install", "-q", "uv", check=False)
     build = torch_build()
     for way in installers(extras, build):
+        hidden = subprocess.DEVNULL if "--torch-backend" in way else None  # what fails there, the next way reports again
         try:
-            if call(*way, check=False, UV_HTTP_RETRIES="1"):
+            if call(*way, check=False, errors=hidden, UV_HTTP_RETRIES="1"):
                 return
         except OSError:  # no uv
             pass

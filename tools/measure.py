@@ -1,12 +1,22 @@
-"""Measure the tables of README.md on a folder with the real images.
+"""Measure the grid of results-measured, or every measured table, on a folder with the real images.
 
     python tools/measure.py DIR [--seeds 1,2,3,4,5] [--splits paper,group,blocks] [--weights random] [--colour]
+    python tools/measure.py all DIR [--parts scenes,ablations] [--again]
+
+`all` calls one measuring tool after the other, the corrected evaluation first, and says after each how long it took. What is finished is noted in
+runs/measured/all.csv and left out the next time, until --again; each tool keeps its own pieces, so an interrupted one continues. How long the whole
+takes was not measured. Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
+
+The grid:
 
 Each seed and split is a run of its own, so an interrupted measurement continues. Writes leuknb/assets/measured/WEIGHTS-BACKBONES.csv, a row
 per split, weights, backbone, head and variant: mean over the seeds of accuracy and Benign recall, with the 95 % Wilson
 interval that one test set of that size allows, and the lowest and highest seed.
 """
 import argparse
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +80,59 @@ def write(table, path):
     table.round(6).to_csv(path, index=False, lineterminator="\n")
 
 
+PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
+    "scenes": ("measure_scenes", "DIR"),
+    "ablations": ("measure_ablations", "DIR"),
+    "compare": ("measure_compare", "DIR"),
+    "robust": ("measure_robust", "DIR"),
+    **{f"audit-{part}": ("measure_audit", part, "DIR") for part in ("shortcuts", "splits", "shifts")},
+    "audit-oracle": ("measure_audit", "oracle"),
+    "ruler": ("measure_cells", "ruler", "--data", "DIR"),
+    "cells": ("measure_cells", "cells", "--data", "DIR"),
+    "laboratories": ("measure_laboratories",),
+    "intervals": ("bench_intervals",),
+    "alexnet-synth": ("measure", "DIR", "--weights", "synth", "--backbones", "alexnet"),
+    "alexnet-random": ("measure", "DIR", "--backbones", "alexnet", "--colour"),
+    "alexnet-tuned": ("measure", "DIR", "--weights", "synth", "--backbones", "alexnet", "--heads", "fine-tuned"),
+    "alexnet-on-tuned": ("measure", "DIR", "--weights", "synth", "--backbones", "alexnet", "--heads", "svm,knn", "--features", "fine-tuned",
+                         "--unfreeze", "last-block", "--epochs", "6", "--seeds", "1", "--splits", "paper"),
+    "vgg19-random": ("measure", "DIR", "--backbones", "vgg19"),
+}
+
+
+def call(tool, *arguments):
+    "Run a tool of this folder; its failure is ours."
+    subprocess.run([sys.executable, Path(__file__).with_name(f"{tool}.py"), *arguments], check=True)
+
+
+def measure_all(arguments, call=call, done=ROOT / "runs" / "measured" / "all.csv"):
+    "Call the measuring tools in an order, skip what is finished, and return how long each part took."
+    p = argparse.ArgumentParser(prog="measure.py all", description="Every measured table, by one command.")
+    p.add_argument("data")
+    p.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
+    p.add_argument("--again", action="store_true", help="measure finished parts again")
+    args = p.parse_args(arguments)
+    unknown = [name for name in args.parts.split(",") if name not in PARTS]
+    if unknown or not Path(args.data).is_dir():
+        p.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}" if unknown else f"{args.data} is not a folder")
+    times = pd.read_csv(done).set_index("part")["hours"].to_dict() if done.exists() else {}
+    for name in args.parts.split(","):
+        if name in times and not args.again:
+            print(f"{name}: finished before, {times[name]:.2f} hours", flush=True)
+            continue
+        start = time.monotonic()
+        call(*(args.data if argument == "DIR" else argument for argument in PARTS[name]))
+        times[name] = (time.monotonic() - start) / 3600
+        done.parent.mkdir(parents=True, exist_ok=True)
+        pd.Series(times, name="hours").rename_axis("part").to_csv(done)
+        print(f"{name}: {times[name]:.2f} hours", flush=True)
+    return times
+
+
 def main():
     "Run what is missing, then write the table."
+    if sys.argv[1:2] == ["all"]:
+        return measure_all(sys.argv[2:])
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--seeds", default="1,2,3,4,5")

@@ -3,7 +3,7 @@
     python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-150] [--draws 200]
 
 The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv:
-a row for each ablation and split, and how many images could be ablated.
+a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters.
 """
 import argparse
 from pathlib import Path
@@ -15,7 +15,9 @@ from leuknb import ablations
 from leuknb.ablations import ABLATIONS, ablated_features, ablation_table, swap_table
 from leuknb.data import catalogue
 from leuknb.lib.cache import cache_folder
+from leuknb.lib.clusters import clustered_interval, clusters_of
 from leuknb.lib.files import atomic, digest
+from leuknb.lib.nulls import ridge_correct
 from leuknb.scenes import scenes, with_scenes
 from leuknb.splits import split
 
@@ -40,6 +42,18 @@ def parts_of(rows, name):
     return split(rows, scheme, **({"embargo": int(embargo or 0), "folds": 5} if scheme == "blocks" else {}))
 
 
+def few_clusters(rows, parts, scheme):
+    "Say of each ablation whether its interval rests on few clusters: name -> note."
+    clusters, labels = clusters_of(rows, parts, scheme), pd.factorize(rows["label"].astype(str))[0]
+    notes = {}
+    for name in ABLATIONS:
+        done, features = kept_features(rows["path"].tolist(), name)
+        own = ridge_correct(features, labels[None, done], rows[done].reset_index(drop=True), parts)[0]
+        notes[name] = clustered_interval(own, clusters[own.index])["note"]
+        print(scheme, name, own.mean(), notes[name], flush=True)
+    return notes
+
+
 def main():
     "Measure, and write the table."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,8 +70,9 @@ def main():
         kept_features(rows["path"].tolist(), name)
     ablations.ablated_features, tables = kept_features, []
     for name in args.splits.split(","):
-        table = ablation_table(rows, parts_of(rows, name), scheme=name.partition("-")[0], draws=args.draws)
-        tables.append(table.assign(split=name))
+        parts, scheme = parts_of(rows, name), name.partition("-")[0]
+        table = ablation_table(rows, parts, scheme=scheme, draws=args.draws)
+        tables.append(table.assign(split=name, note=table["ablation"].map(few_clusters(rows, parts, scheme))))
         print(tables[-1].to_string(), flush=True)
     table = pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
     table.to_csv(args.out, index=False, float_format="%.5g", lineterminator="\n")

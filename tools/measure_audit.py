@@ -2,10 +2,10 @@
 
     python tools/measure_audit.py shortcuts DIR     audit-shortcuts.csv, audit-leaks.csv, audit-masks.csv
     python tools/measure_audit.py splits DIR        audit-splits.csv
-    python tools/measure_audit.py shifts DIR        audit-shifts.csv, audit-black.csv
+    python tools/measure_audit.py black DIR         audit-black.csv
     python tools/measure_audit.py oracle            audit-oracle.csv
 
-Each writes into leuknb/assets/measured. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole image at 448
+Each writes into leuknb/assets/measured; shifts are measured by tools/measure_robust.py. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole image at 448
 pixels. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
 """
 import argparse
@@ -16,8 +16,7 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 import leuknb.leakage as leakage
-from leuknb.shifts import SEVERITIES, shift_table
-from leuknb.shortcuts import ShortcutFeatures, shortcut_head, shortcut_table, table_features
+from leuknb.shortcuts import shortcut_head, shortcut_table, table_features
 from leuknb.lib import scoring
 from leuknb.backbones import Backbone
 from leuknb.data import catalogue
@@ -81,18 +80,10 @@ def splits(cat):
     save(pd.concat(tables), MEASURED / "audit-splits.csv")
 
 
-def shifts(cat, images):
-    "The model and a colour histogram, fitted on the paper's kind of split, under every shift."
-    rows = scoring.one_variant(cat, "original")
-    train, test = train_test_rows(rows, split(cat, "paper"), 0)
-    held, fitted = rows.iloc[test], {}
-    held = held.sample(min(images, len(held)), random_state=0)
-    for name, first, last in ((MODEL, backbone(), SVMHead(scale="standard", C=(10, 100))), ("colour histogram", ShortcutFeatures(), shortcut_head())):
-        last.fit(first.transform(rows["path"].tolist())[train], rows["label"].astype(str).to_numpy()[train])
-        fitted[name] = make_pipeline(first, last)
-    tables = [piece(f"shifts-{s}-{images}", lambda s=s: shift_table(fitted, held, strengths=(s,))) for s in SEVERITIES]
-    save(pd.concat(tables).drop_duplicates(["model", "family", "strength"]), MEASURED / "audit-shifts.csv")
+def black(cat):
+    "What a model of segmented images, fitted on the paper's kind of split, predicts for a black one."
     masked, inputs, _ = model_input(cat, "segmented")
+    train, _ = train_test_rows(masked, split(cat, "paper"), 0)
     head = SVMHead(scale="standard", C=(10, 100)).fit(inputs[train], masked["label"].astype(str).to_numpy()[train])
     save(leakage.predict_black({f"{MODEL}, segmented": make_pipeline(backbone(), head)}), MEASURED / "audit-black.csv")
 
@@ -131,15 +122,14 @@ def oracle(seeds):
 def main():
     "Measure one part."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("part", choices=("shortcuts", "splits", "shifts", "oracle"))
+    p.add_argument("part", choices=("shortcuts", "splits", "black", "oracle"))
     p.add_argument("data", nargs="?", help="folder with the real images")
-    p.add_argument("--images", type=int, default=400, help="test images to shift (default: %(default)s)")
     p.add_argument("--seeds", type=int, default=20, help="clean folders of the oracle; planted ones are fewer (default: %(default)s)")
     args = p.parse_args()
     if args.part == "oracle":
         return oracle(args.seeds)
     cat = catalogue(args.data)
-    return {"shortcuts": shortcuts, "splits": splits}[args.part](cat) if args.part != "shifts" else shifts(cat, args.images)
+    return {"shortcuts": shortcuts, "splits": splits, "black": black}[args.part](cat)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--parts clean,shifts,blocks,unlike,parts]
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17] [--parts factors,shifts,clean,blocks,unlike,parts]
 
-Features are cached and the tables of each seed kept under --runs, so an interrupted measurement continues. Writes leuknb/assets/measured/robust-clean.csv
-(accuracy and Benign recall of each model by group and on the paper's split), robust-shifts.csv (accuracy by shift and strength; --images held-out
-images a seed), robust-blocks.csv (contiguous blocks, embargo 75) and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears);
-robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken away, exchanged or added, by group, by blocks and under the shifts of the last seed.
+Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
+robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
+under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags), robust-clean.csv
+(accuracy and Benign recall of each model by group and on the paper's split), robust-blocks.csv (contiguous blocks of all files, embargo 75) and robust-unlike.csv
+(AUROC and share of warnings for pictures that are no smears); robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken
+away, exchanged or added, by group, by blocks and under the shifts of the last seed. The open files are those that `leuknb.scenes.locked` leaves.
 """
 import argparse
 import tempfile
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +20,33 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
+from choose import open_rows
 from leuknb.backbones import Backbone
-from leuknb.preprocess import register_step
 from leuknb.calibration import choose_threshold
+from leuknb.compare import mcnemar
 from leuknb.data import catalogue
-from leuknb.splits import split
-from leuknb.svm import SVMHead
-from leuknb.metrics import wilson
-from leuknb.splits import inner_groups, train_test_rows
+from leuknb.heads import LDAHead
+from leuknb.lib.clusters import clustered_interval, stretches
+from leuknb.lib.errors import InputError
+from leuknb.lib.models import NOVEL
+from leuknb.lib.scoring import paired_gap
+from leuknb.metrics import accuracy_interval, confusion, metrics_table, unit_codes, unit_counts, wilson
 from leuknb.novelty import FOREIGN, NoveltyScore, foreign_image
-from leuknb.robust import Robust, RobustHead
-from leuknb.segment import segment
-from leuknb.shifts import shift_table
 from leuknb.patients import make_smears
+from leuknb.preprocess import register_step, white_normalise
+from leuknb.robust import Robust, RobustHead
+from leuknb.scenes import block_parts, infeasible, training_sizes
+from leuknb.segment import segment
+from leuknb.shifts import SEVERITIES, SHIFTS, shift_table, shifted_files
+from leuknb.shortcuts import ShortcutFeatures, shortcut_head
+from leuknb.splits import each_fold, inner_groups, split, train_test_rows
+from leuknb.svm import SVMHead
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = ["plain, SVM", "white, SVM", "white, LDA", "white + copies, LDA", "white + copies, SVM", "robust"]
+MODELS = ["plain, SVM", "plain, LDA", "white, SVM", "white, LDA", "white + copies, LDA", "white + copies, SVM", "robust"]
+REFERENCE = "plain, LDA"
+SHIFTED = {"colour histogram": "colour", "plain, SVM": "plain", "plain, LDA": "plain", "robust": "white"}  # their features
+FITTED = {}  # embargo, first test row -> models, which two tables share
 
 
 def fitted(recipe, X, plain, rows, train, blocks=None):
@@ -40,7 +54,8 @@ def fitted(recipe, X, plain, rows, train, blocks=None):
     y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
     white, bare = recipe.backbone(), recipe.backbone().set_params(preprocess=None)
     whole = RobustHead().fit(X[0][train], y, groups, [copy[train] for copy in X[1:]])
-    heads = [SVMHead().fit(plain[train], y, groups), SVMHead().fit(X[0][train], y, groups), *whole.heads_.values(), whole]
+    heads = [head().fit(plain[train], y, groups) for head in (SVMHead, LDAHead)]
+    heads += [SVMHead().fit(X[0][train], y, groups), *whole.heads_.values(), whole]
     return {name: make_pipeline(bare if name.startswith("plain") else white, head) for name, head in zip(MODELS, heads)}
 
 
@@ -77,29 +92,151 @@ def kept(path, make):
     return pd.read_csv(path)
 
 
-def clean_and_shifts(recipe, X, plain, rows, seed, args):
-    "One seed: by group with shifts, and the paper's split."
-    def one(scheme):
-        train, test = train_test_rows(rows, split(rows, scheme, seed=seed), 0)
-        return fitted(recipe, X, plain, rows, train), test
+def by_blocks(recipe, X, plain, rows, embargo, args):
+    "Classes that every model predicts for the rows of every block: row, and a column for each model."
+    def one(train, test):
+        models = fitted(recipe, X, plain, rows, train, blocks=5)
+        FITTED[embargo, test[0]] = models
+        return pd.DataFrame({"row": test} | {name: model[-1].predict((plain if name.startswith("plain") else X[0])[test]) for name, model in models.items()})
+    folds = each_fold(rows, block_parts(rows, embargo))
+    return pd.concat([kept(Path(args.runs) / f"factors-{embargo}-{fold}.csv", partial(one, train, test)) for fold, train, test in folds])
 
-    def clean():
-        parts = []
-        for scheme in ("group", "paper"):
-            models, test = one(scheme)
-            parts.append(graded(marks(models, X, plain, rows, test), rows, test, split=scheme, seed=seed))
-        return pd.concat(parts)
 
-    def shifts():
-        models, test = one("group")
-        some = rows.iloc[np.random.default_rng(seed).permutation(test)[:args.images]]
-        return shift_table(models, some, strengths=["mild", "medium"], seed=seed).assign(seed=seed)
-    found = {}
-    if "clean" in args.parts:
-        found["clean"] = kept(Path(args.runs) / f"clean-{seed}.csv", clean)
-    if "shifts" in args.parts:
-        found["shifts"] = kept(Path(args.runs) / f"shifts-{seed}.csv", shifts)
+def clustered_grades(true, predicted, clusters):
+    "Accuracy, balanced accuracy and recalls with clustered intervals."
+    classes = sorted(set(true))
+    counts = unit_counts(true, predicted, classes, unit_codes(clusters))
+    table = metrics_table(confusion(true, predicted, classes), classes, clusters=counts).set_index(["class", "metric"])
+    grades = {}
+    for name, key in {"accuracy": ("overall", "accuracy"), "balanced": ("overall", "balanced_accuracy")}.items() | {(c, (c, "recall")) for c in classes}:
+        grades |= {name: table.loc[key, "value"], f"{name}_low": table.loc[key, "low"], f"{name}_high": table.loc[key, "high"]}
+    return grades
+
+
+def factors(recipe, X, plain, rows, args):
+    "A row for each embargo and model, paired with the reference."
+    y, clusters, tables = rows["label"].astype(str).to_numpy(), stretches(rows), []
+    for embargo in map(int, args.embargoes.split(",")):
+        if note := infeasible(training_sizes(block_parts(rows, embargo), rows.set_index("image")["label"])):
+            tables.append(pd.DataFrame([{"embargo": embargo, "model": name, "note": note} for name in MODELS]))
+            continue
+        table = by_blocks(recipe, X, plain, rows, embargo, args)
+        true, units = y[table["row"]], clusters[table["row"]]
+        right = {name: pd.Series((table[name].to_numpy() == true).astype(float)) for name in MODELS}
+        found = []
+        for name in MODELS:
+            own, other = right[name], right[REFERENCE]
+            gap = dict(zip(("difference", "difference_low", "difference_high"), paired_gap(own, other, pd.Series(units))))
+            tests = {"p_images": mcnemar(own, other)[2], "p_clusters": mcnemar(own, other, units)[2]}
+            found.append({"embargo": embargo, "model": name, "n": len(true), "clusters": len(set(units)), **clustered_grades(true, table[name].to_numpy(), units),
+                          **gap, **tests, "note": clustered_interval(own, units)["note"]})
+        tables.append(pd.DataFrame(found))
+    return pd.concat(tables)
+
+
+def white_or_black(rgb):
+    "White-normalised; black where there is no glass, an image that the recipe refuses."
+    try:
+        return white_normalise(rgb)
+    except InputError:
+        return np.zeros_like(rgb)
+
+
+@cache
+def shift_steps(family, severity):
+    "The step that shifts images, by name; none for the images as they are."
+    if not severity:
+        return []
+    name = f"{family} {SHIFTS[family].amounts[SEVERITIES.index(severity)]:g}"
+    register_step(name, partial(SHIFTS[family], strength=severity))
+    return [name]
+
+
+def shifted_features(recipe, paths, steps):
+    "Features of images after these steps, plain and white."
+    return {kind: recipe.backbone().set_params(preprocess=[*steps, *last] or None).transform(paths)
+            for kind, last in (("plain", []), ("white", ["white or black"]))}
+
+
+def shifted_colours(paths, family, severity):
+    "Colour histograms of shifted images."
+    with tempfile.TemporaryDirectory() as folder:
+        return ShortcutFeatures(cache=False).transform(shifted_files(paths, family, severity, folder) if severity else paths)
+
+
+def shift_models(recipe, X, plain, rows):
+    "For each block: its test rows, models (name -> kind of features, head) and novelty scores of each kind."
+    found, colour = [], ShortcutFeatures().transform(rows["path"].tolist())
+    for _, train, test in each_fold(rows, block_parts(rows, 75)):
+        y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], 5)
+        seen = {"colour": colour[train], "plain": plain[train], "white": X[0][train]}
+        heads = {name: model[-1] for name, model in (FITTED.get((75, test[0])) or fitted(recipe, X, plain, rows, train, blocks=5)).items()}
+        heads["colour histogram"] = shortcut_head().fit(colour[train], y, groups)
+        models = {name: (kind, heads[name]) for name, kind in SHIFTED.items()}
+        found.append((test, models, {kind: NoveltyScore().fit(features, y) for kind, features in seen.items()}))
     return found
+
+
+def shift_predictions(recipe, rows, some, blocks, family, severity):
+    "Classes that every model predicts for some rows under a shift: model, row, predicted, novelty."
+    tables, paths = [], rows["path"].to_numpy()[some]
+    features = shifted_features(recipe, paths, shift_steps(family, severity)) | {"colour": shifted_colours(paths, family, severity)}
+    for test, models, novelty in blocks():
+        own = np.isin(some, test)
+        for name, (kind, head) in models.items():
+            seen = features[kind][own]
+            tables.append(pd.DataFrame({"model": name, "row": some[own], "predicted": head.predict(seen), "novelty": novelty[kind].score_samples(seen)}))
+    return pd.concat(tables)
+
+
+def shifts_by_blocks(recipe, X, plain, rows, args):
+    "A row for each model, shift and severity: accuracy, and leukaemias called Benign, flagged or not."
+    some = np.flatnonzero(rows.groupby("label", observed=True).cumcount() % args.every == 0)
+    y, clusters, tables, models = rows["label"].astype(str).to_numpy(), stretches(rows), [], []
+
+    def blocks():
+        models.extend([] if models else shift_models(recipe, X, plain, rows))
+        return models
+    families = args.families.split(",") if args.families else list(SHIFTS)
+    for severity in ("", *args.severities.split(",")):
+        found = {}
+        for family in families if severity else ["none"]:
+            path = Path(args.runs) / f"shifts-{family}-{severity}-{args.every}.csv"
+            table = kept(path, partial(shift_predictions, recipe, rows, some, blocks, family, severity))
+            for name, part in table.groupby("model", sort=False):
+                found[name, family] = shift_outcome(part.sort_values("row"), y)
+        if severity:
+            found |= {(name, "mean"): np.mean([found[name, f] for f in families], axis=0) for name in dict.fromkeys(name for name, _ in found)}
+        tables += [shift_row(name, family, severity, outcome, y[some], clusters[some]) for (name, family), outcome in found.items()]
+    return pd.DataFrame(tables).sort_values("model", key=lambda names: names.map(list(SHIFTED).index), kind="stable")
+
+
+def shift_outcome(part, y):
+    "For each row: correct, a leukaemia called Benign, such a one without a flag, flagged."
+    true, predicted, flagged = y[part["row"]], part["predicted"].to_numpy(), part["novelty"].to_numpy() > NOVEL
+    missed = (true != "Benign") & (predicted == "Benign")
+    return np.stack([predicted == true, missed, missed & ~flagged, flagged]).astype(float)
+
+
+def shift_row(model, family, severity, outcome, true, clusters):
+    "Accuracy, Benign recall, missed and unflagged leukaemias of one model under one shift, with clustered intervals."
+    right, missed, unflagged, flagged = outcome
+    ill, row = true != "Benign", {"model": model, "family": family, "strength": severity, "n": len(true), "clusters": len(set(clusters))}
+    shares = {"accuracy": (right, ill | True), "benign": (right, ~ill), "missed": (missed, ill), "unflagged": (unflagged, ill)}
+    for name, (hits, of) in shares.items():
+        prefix = "" if name == "accuracy" else f"{name}_"
+        row |= dict(zip((name, f"{prefix}low", f"{prefix}high"), accuracy_interval(hits[of], clusters[of])))
+    return row | {"flagged": flagged.mean()}
+
+
+def clean(recipe, X, plain, rows, seed, args):
+    "One seed: by group, and the paper's split."
+    parts = []
+    for scheme in ("group", "paper"):
+        train, test = train_test_rows(rows, split(rows, scheme, seed=seed), 0)
+        models = fitted(recipe, X, plain, rows, train)
+        parts.append(graded(marks(models, X, plain, rows, test), rows, test, split=scheme, seed=seed))
+    return pd.concat(parts)
 
 
 def blocks(recipe, X, plain, rows):
@@ -141,6 +278,7 @@ def unlike(recipe, X, rows, count=60):
 
 
 register_step("cells", segment)
+register_step("white or black", white_or_black)
 EXCHANGED = {"robust": {}, "untrained weights": {"weights": "random"}, "pool5 averaged over 2 x 2": {"layer": "pool5", "pool": "avg2"}}
 ADDED = {"+ cells cut out": Backbone("alexnet", "synth", preprocess=["white", "cells"]),
          "+ untrained VGG19": Backbone("vgg19", "random", preprocess="white")}
@@ -211,32 +349,52 @@ def parts_of(rows, seeds, args):
     return pd.concat(tables).merge(summary.assign(split="group", seed=seeds[-1]), how="left")
 
 
+def of_open_files(args, parts):
+    "Tables of blocks of the open files."
+    rows, free, _ = open_rows(args.data)
+    rows, recipe = rows.iloc[free].reset_index(drop=True), Robust()
+    X, plain = matrices(recipe, rows)
+    measures = {"factors": ("factors", factors), "shifts": ("shifts-blocks", shifts_by_blocks)}
+    return {file: [measure(recipe, X, plain, rows, args)] for name, (file, measure) in measures.items() if name in parts}
+
+
+def of_all_files(args, parts, seeds):
+    "Tables of all files, of which all were seen by earlier choices."
+    cat, tables = catalogue(args.data), {}
+    rows, recipe, runs = cat[cat["variant"] == "original"].reset_index(drop=True), Robust(), Path(args.runs)
+    if "parts" in parts:
+        tables["parts"] = [kept(runs / "parts.csv", lambda: parts_of(rows, seeds, args))]
+    if {"blocks", "unlike", "clean"} & set(parts):
+        X, plain = matrices(recipe, rows)
+    if "blocks" in parts:
+        tables["blocks"] = [kept(runs / "blocks.csv", lambda: blocks(recipe, X, plain, rows))]
+    if "unlike" in parts:
+        tables["unlike"] = [kept(runs / "unlike.csv", lambda: unlike(recipe, X, rows))]
+    if "clean" in parts:
+        tables["clean"] = [kept(runs / f"clean-{seed}.csv", partial(clean, recipe, X, plain, rows, seed, args)) for seed in seeds]
+    return tables
+
+
 def main():
     "Run what is missing, then write the tables."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--seeds", default="1,2,3,4,5")
-    p.add_argument("--images", type=int, default=200)
-    p.add_argument("--parts", default="clean,shifts,blocks,unlike")
+    p.add_argument("--images", type=int, default=200, help="held-out images to shift in the table of parts (default: %(default)s)")
+    p.add_argument("--every", type=int, default=17, help="shift every such image of a class (default: %(default)s, which divides no period of streams)")
+    p.add_argument("--embargoes", default="75,100,150", help="of the table of factors (default: %(default)s)")
+    p.add_argument("--families", help="of shifts by blocks (default: all)")
+    p.add_argument("--severities", default="medium,strong,mild", help="of the shifts by blocks (default: %(default)s)")
+    p.add_argument("--parts", default="factors,shifts,clean,blocks,unlike")
     p.add_argument("--runs", default=str(ROOT / "runs" / "robust"))
+    p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
-    cat = catalogue(args.data)
-    rows, recipe = cat[cat["variant"] == "original"].reset_index(drop=True), Robust()
-    seeds, tables = [int(s) for s in args.seeds.split(",")], {"clean": [], "shifts": []}
-    if "parts" in args.parts.split(","):
-        tables["parts"] = [kept(Path(args.runs) / "parts.csv", lambda: parts_of(rows, seeds, args))]
-    if args.parts != "parts":
-        X, plain = matrices(recipe, rows)
-    if "blocks" in args.parts:
-        tables["blocks"] = [kept(Path(args.runs) / "blocks.csv", lambda: blocks(recipe, X, plain, rows))]
-    if "unlike" in args.parts:
-        tables["unlike"] = [kept(Path(args.runs) / "unlike.csv", lambda: unlike(recipe, X, rows))]
-    for seed in seeds if args.parts != "parts" else []:
-        for name, table in clean_and_shifts(recipe, X, plain, rows, seed, args).items():
-            tables[name].append(table)
-    for name, parts in tables.items():
-        if parts:
-            pd.concat(parts).to_csv(ROOT / "leuknb" / "assets" / "measured" / f"robust-{name}.csv", index=False, float_format="%.5f")
+    seeds, parts = [int(s) for s in args.seeds.split(",")], args.parts.split(",")
+    tables = of_open_files(args, parts) if {"factors", "shifts"} & set(parts) else {}
+    if set(parts) - {"factors", "shifts"}:
+        tables |= of_all_files(args, parts, seeds)
+    for name, found in tables.items():
+        pd.concat(found).to_csv(Path(args.out) / f"robust-{name}.csv", index=False, float_format="%.5g")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
-    python tools/measure_scenes.py DIR [--parts lags,threshold,fields,ladder,coverage,slides,novelty] [--models colour,white-lda,robust] [--null 300000]
+    python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,coverage,slides,novelty]
+                                       [--models colour,plain-lda,white-lda,robust] [--null 300000]
 
-Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues. Writes to leuknb/assets/measured:
-scenes-lags.csv (similarity by lag), scenes-streams.csv, scenes-threshold.csv (correlations of pairs of one class, and of different ones),
+Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues.
+Writes to leuknb/assets/measured: scenes-counts.csv (copies, groups, scenes), scenes-lags.csv (similarity by lag), scenes-streams.csv,
+scenes-threshold.csv (correlations of pairs of one class, and of different ones),
 scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides),
 scenes-ladder.csv, scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
 scenes-novelty.csv (share flagged in each block and class).
@@ -189,8 +191,16 @@ def slides(rows, args):
     return kept("slides", ("plain-lda", 75, rows["sha256"].tolist(), rows["group"].tolist()), make).assign(model="plain-lda", embargo=75)
 
 
-PARTS = {"lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "coverage": coverage,
-         "slides": slides, "novelty": novelty}
+def counts(rows, args):
+    "Images, copies, near-duplicate groups and scenes of each class."
+    scene = with_scenes(rows, scenes(rows))["group"]
+    facts = pd.DataFrame({"class": rows["label"].astype(str), "images": 1, "copies": rows["sha256"].duplicated(), "scene": scene, "group": rows["group"]})
+    how = {"images": "sum", "copies": "sum", "group": "nunique", "scene": "nunique"}
+    return facts.groupby("class", sort=False).agg(how).reset_index().rename(columns={"group": "groups", "scene": "scenes"})
+
+
+PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders,
+         "coverage": coverage, "slides": slides, "novelty": novelty}
 
 
 def main():
@@ -198,7 +208,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS))
-    p.add_argument("--models", default="colour,white-lda,robust")
+    p.add_argument("--models", default="colour,plain-lda,white-lda,robust")
     p.add_argument("--null", type=int, default=300_000, help="pairs of different classes")
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()

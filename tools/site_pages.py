@@ -30,8 +30,50 @@ def facts():
                f"{DATASET['width']} x {DATASET['height']} pixels, each with a segmented twin", "classes": classes,
                "patients": f"{DATASET['patients']}, not named", "citation": DATASET["citation"], "publication": DATASET["publication"],
                "licence": DATASET["licence"]}
-    weights = {name: card[name] for name in ("trained_on", "steps", "crops", "size", "layers", "pool", "digest", "machine", "use")}
-    return {"dataset": listing(dataset), "weights": listing(weights)}
+    weights = {name: card[name] for name in ("trained_on", "steps", "crops", "size", "layers", "pool", "digest", "machine", "choice", "use")}
+    return {"dataset": listing(dataset), "weights": listing(weights), "learned": learned(card), **measured_facts()}
+
+
+LEARNED = {"plasma_r": "colour of the plasma (red)", "cytoplasm_r": "colour of the cytoplasm (red)", "nucleus_r": "colour of the nucleus (red)",
+           "chromatin_contrast": "contrast of the chromatin", "count": "number of cells", "nc_ratio": "ratio of nucleus to cell", "nucleoli": "number of nucleoli",
+           "irregularity": "irregularity of the contour"}
+
+
+def learned(card):
+    "How well the bundled network predicts what generated smears are made of."
+    return listing({about: f"{card['learned'][name]:.2f}" for name, about in LEARNED.items()})
+
+
+def measured_facts():
+    "Facts of the public images and of models on them, from the measured tables."
+    from leuknb.lib.clinical import predictive_values
+    from leuknb.lib.measured import measured
+    from leuknb.lib.tables import interval, percent
+    counts, fields, corner = measured("scenes-counts"), measured("scenes-fields").set_index("class").loc["all"], measured("audit-shortcuts")
+    turns = measured("scenes-streams").query("period > 1")
+    corner = corner.query("split == 'paper'").set_index("name")["accuracy"]
+    facts = {"copies": f"{counts['copies'].sum()} of {counts['images'].sum():,} original images have the same bytes as another one; "
+                       f"{counts['groups'].sum():,} groups of near-identical thumbnails",
+             "shifted fields": f"{fields['pairs']:,.0f} pairs of images show parts of one field, of which the search for near-duplicates groups "
+                               f"{fields['grouped']:.0f}; images of one field are up to {fields['farthest']:.0f} files apart; {counts['scenes'].sum():,} scenes",
+             "slides in turn": "; ".join(f"{r['class']}, files {r['first']} to {r['last']}: {r['period']} in turn" for _, r in turns.iterrows()),
+             "scale bar": f"the corner with it predicts the class of {percent(corner['scale-bar corner'])} % of the held-out images of a random split, "
+                          f"the opposite corner {percent(corner['opposite corner'])} %"}
+    ladder = measured("scenes-ladder").query("unit == 'files'").fillna({"note": ""})
+    steps = {name: "; ".join(f"{r.embargo} files between: {percent(r.accuracy)} % ({interval(r.low, r.high)})" + (", few stretches with errors" if "few" in r.note else "")
+                             for r in part[~part["control"]].itertuples()) for name, part in ladder.groupby("model", sort=False)}
+    names = {"plain-lda": "with linear discriminants", "white-lda": "white-normalised, with linear discriminants", "robust": "in the robust recipe",
+             "colour": "for comparison: 96 numbers about colour, SVM"}
+    bccd = measured("external").set_index("model").loc["robust"]
+    screen = measured("compare-screening").query("split == 'blocks' and head == 'svm' and rule == 'as predicted'").iloc[0]
+    pair = [[screen[f"{name}{end}"] for end in ("", "_low", "_high")] for name in ("sensitivity", "specificity")]
+    share = 1 - sum(counts["images"][counts["class"] == "Benign"]) / counts["images"].sum()
+    here, rare = (predictive_values(*pair, prevalence)[0][0] for prevalence in (share, 0.01))
+    return {"known": listing(facts), "ladder": listing({about: steps[name] for name, about in names.items() if name in steps}),
+            "bccd": f"Of {bccd['BCCD, n']:.0f} fields of another laboratory without leukaemia, the robust recipe calls {percent(bccd['specificity, %'] / 100)} % "
+                    f"({interval(bccd['low'] / 100, bccd['high'] / 100)}) Benign, and flags {bccd['flagged, %']:.0f} % as far from its training images.",
+            "prevalence": f"At sensitivity {percent(pair[0][0])} % and specificity {percent(pair[1][0])} % (SVM by stretches of files), a positive call is right in "
+                          f"{100 * here:.1f} % of cases here, where {100 * share:.0f} % of the images are leukaemia, and in {100 * rare:.0f} % at a prevalence of 1 %."}
 
 
 def listing(values):

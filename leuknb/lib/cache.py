@@ -8,9 +8,10 @@ __all__ = ['cache_info', 'cache_clear']
 # %% ../../nbs/lib/cache.ipynb #ad7bea32
 import json
 import os
+import re
 import shutil
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .errors import check_choice
-from .files import atomic, digest, write_json
+from .files import atomic, digest, write_json, write_text
 
 # %% ../../nbs/lib/cache.ipynb #df109d22
 def cache_folder() -> Path:
@@ -28,44 +29,120 @@ def cache_folder() -> Path:
     return Path(os.environ.get("LEUKNB_CACHE") or platformdirs.user_cache_dir("leuknb", appauthor=False))
 
 # %% ../../nbs/lib/cache.ipynb #1d312a65
-def _read_chunk(path, requested):
-    "Digests and features of one file, features only if one is requested; `ValueError` if its checksum is wrong."
+HARM = (SafetensorError, OSError, ValueError, KeyError, TypeError)  # what reading a damaged file raises
+
+
+def _file_name(images):
+    "The file of a batch: how many images, and a digest of theirs. So a name shows whether a list is that of a file."
+    return f"{images.count(',') + 1}-{digest(images)}.safetensors"
+
+
+def _images_in(path):
+    "Digests of the images in one file, joined by commas; `ValueError` if the file has another's name."
     with safe_open(path, "np") as file:
-        images, check = (file.metadata()[key] for key in ("images", "check"))
-        if requested.keys().isdisjoint(images.split(",")):
-            return images.split(","), None
-        rows = file.get_tensor("features")
-    if digest(images, rows, size=64) != check:
+        images = file.metadata()["images"]
+    if path.name != _file_name(images):
+        raise ValueError("wrong name")
+    return images
+
+
+def _read_rows(path, images):
+    "Features of one file; `ValueError` if they are not those of the images, or the checksum is wrong."
+    with safe_open(path, "np") as file:
+        known, rows = file.metadata(), file.get_tensor("features")
+    if known["images"] != images or digest(images, rows, size=64) != known["check"]:
         raise ValueError("wrong checksum")
-    return images.split(","), rows
+    return rows
 
 
-def _write_chunk(folder, images, rows):
-    "Write digests and features of one batch."
-    names = ",".join(images)
-    with atomic(folder / f"{len(images)}-{digest(names)}.safetensors") as temporary:
+def _write_rows(folder, images, rows):
+    "Write digests, joined by commas, and features of one batch; the name of the file."
+    with atomic(folder / _file_name(images)) as temporary:
         save_file({"features": np.ascontiguousarray(rows)}, temporary,
-                  {"images": names, "check": digest(names, rows, size=64)})
+                  {"images": images, "check": digest(images, rows, size=64)})
+    return _file_name(images)
 
 # %% ../../nbs/lib/cache.ipynb #6dc5ff96
+MOST, PACK = 64, 64e6  # small files that may lie in a store; bytes of a file that is not small
+
+
+def _merge(folder, files):
+    "Merge files (name -> images) into larger ones, as far as the folder can be written to and they are undamaged."
+    names, parts = [], []
+    for number, (name, images) in enumerate(files.items(), 1):
+        with suppress(*HARM):
+            parts.append((images, _read_rows(folder / name, images)))
+            names.append(name)
+        if parts and (number == len(files) or sum(rows.nbytes for _, rows in parts) >= PACK):
+            merged = _write_rows(folder, ",".join(images for images, _ in parts), np.concatenate([r for _, r in parts]))
+            for part in {*names} - {merged}:
+                with suppress(OSError):  # gone, or open in another process under Windows
+                    (folder / part).unlink()
+            names, parts = [], []
+
+# %% ../../nbs/lib/cache.ipynb #88bda044
+def _indexed(folder):
+    "The files of a store and the images in each (name -> digests, joined by commas); damaged ones are removed."
+    known, lines, opened = {}, [], {}
+    with suppress(OSError):
+        known = dict.fromkeys(e.name for e in os.scandir(folder) if re.fullmatch(r"[^.].*\.safetensors", e.name))
+    with suppress(OSError, UnicodeDecodeError):
+        lines = (folder / "index.txt").read_text(encoding="utf-8").splitlines()
+    for name, _, images in (line.partition(" ") for line in lines):
+        if name in known and name == _file_name(images):
+            known[name] = images
+    for name in [name for name, images in known.items() if images is None]:
+        with removing(folder / name):
+            opened[name] = _images_in(folder / name)
+    known = {name: images for name, images in sorted((known | opened).items()) if images is not None}
+    if opened or len(lines) != len(known):
+        with suppress(OSError):
+            write_text(folder / "index.txt", "".join(f"{name} {images}\n" for name, images in known.items()))
+    return known
+
+
+def _compact(folder):
+    "Merge the small files, if there are many."
+    with suppress(*HARM):
+        small = {name: images for name, images in _indexed(folder).items() if (folder / name).stat().st_size < PACK / 2}
+        if len(small) > MOST:
+            _merge(folder, small)
+
+
+@contextmanager
+def removing(path: Path):
+    "Remove a file whose reading fails, with a warning; one that is gone was merged with others."
+    try:
+        yield
+    except FileNotFoundError:
+        pass
+    except HARM:
+        warnings.warn(f"{path}: damaged, computed again", RuntimeWarning, stacklevel=4)
+        with suppress(OSError):
+            path.unlink()
+
+# %% ../../nbs/lib/cache.ipynb #f0f0eaaa
 class FeatureStore:
     "Rows of features on disk, found by the digest of the image; processes may share it."
 
     def __init__(self, about: dict):  # all that the rows depend on, besides the images, with a version number
-        self.folder, self.about, self.broken = cache_folder() / "features" / digest(about), about, None
+        self.folder, self.about = cache_folder() / "features" / digest(about), about
+        self.broken, self.written = None, {}  # files that are not merged yet
 
-    def chunks(self, requested: dict):  # its keys are digests of images
+    def chunks(self, requested: dict):  # its keys are digests of images; the caller may remove those that were found
         "Yield (digests, features) of files that hold requested rows; damaged files are removed."
-        for path in sorted(self.folder.glob("[!.]*.safetensors")):
-            try:
-                images, rows = _read_chunk(path, requested)
-            except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-                warnings.warn(f"{path}: damaged, computed again", RuntimeWarning, stacklevel=2)
-                with suppress(OSError):
-                    path.unlink()
-            else:
-                if rows is not None:
-                    yield images, rows
+        _compact(self.folder)
+        for _ in range(2):  # once more where another process has merged files meanwhile
+            files = _indexed(self.folder)
+            for name, images in files.items():
+                if not requested.keys().isdisjoint(images.split(",")):
+                    rows = None
+                    with removing(self.folder / name):
+                        rows = _read_rows(self.folder / name, images)
+                    if rows is not None:
+                        yield images.split(","), rows
+            if all((self.folder / name).exists() for name in files):
+                return
 
     def add(self, images: list, rows: np.ndarray):  # digests; (len(images), n_features) float32
         "Store rows; where the folder cannot be written to, warn once and go on."
@@ -74,7 +151,10 @@ class FeatureStore:
         try:
             if not (self.folder / "about.json").exists():
                 write_json(self.folder / "about.json", self.about)
-            _write_chunk(self.folder, images, rows)
+            self.written[_write_rows(self.folder, ",".join(images), rows)] = ",".join(images)
+            if len(self.written) == MOST:
+                _merge(self.folder, self.written)
+                self.written = {}
         except (OSError, SafetensorError) as error:
             self.broken = error
             warnings.warn(f"features are not stored: {self.folder} cannot be written to ({error}); "

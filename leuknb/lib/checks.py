@@ -6,12 +6,19 @@
 __all__ = []
 
 # %% ../../nbs/lib/checks.ipynb #ce06e707
-import pandas as pd
+import warnings
 
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from .cache import cache_folder
 from .datasets import VARIANTS
 from .errors import plural
-from .files import examine, parallel_map
+from .files import examine
 from .folders import Findings, natural
+from .large import mapped, row_table
+from .workers import run_tasks
 from ..twins import blank_images
 
 # %% ../../nbs/lib/checks.ipynb #696b57cb
@@ -20,17 +27,16 @@ def usable_rows(
     labels: list[str],  # in their order
     min_size: int,  # least width and height, pixels
     findings: Findings,  # problems and warnings are added
-) -> tuple[pd.DataFrame, list[str]]:  # rows with sha256, width, height, thumb; the labels that are left
-    "Examine every file and keep the rows that can be used."
-    facts = parallel_map(lambda path: examine(path, min_size), table["path"], "reading images")
-    columns = ["problem", "sha256", "width", "height", "thumb", "odd"]
-    table = table.join(pd.DataFrame(facts, index=table.index, columns=columns))
+) -> tuple[pd.DataFrame, list[str], np.ndarray]:  # rows with sha256, width, height, thumb; labels; thumbnails
+    "Examine every file and keep the rows that can be used; of each, `thumb` is the row of its thumbnail."
+    facts, thumbs = _facts(table, min_size)
+    table = table.join(facts)
     bad = table["problem"].notna()
     findings.problems += zip(table["path"][bad], table["problem"][bad])
     for path, kind in table.loc[table["odd"].notna(), ["path", "odd"]].itertuples(index=False):
         findings.warnings.append((path, f"is a {kind} image by its content; rename it"))
     table = table[~bad]
-    contradictions = dict(_contradictions(table))
+    contradictions = dict(_contradictions(table, thumbs))
     findings.problems += [(table["path"][row], reason) for row, reason in contradictions.items()]
     table = table.drop(index=list(contradictions))
     for _ in range(2):  # a class that is dropped may leave a variant short, and the other way round
@@ -38,12 +44,27 @@ def usable_rows(
             findings.problems.append((name, reason))
             table = table[~rows.reindex(table.index)]
             labels = [label for label in labels if f"class {label}" != name]
-    return table.reset_index(drop=True), labels
+    return table.reset_index(drop=True), labels, thumbs
+
+
+def _facts(table, min_size):
+    "What `examine` says of each file, and the thumbnails, those of one variant together."
+    thumbs = row_table(len(table), 48 * 48, np.uint8, cache_folder())
+    places = table["variant"].argsort(kind="stable").argsort().to_numpy()
+    jobs, facts = [(path, min_size) for path in table["path"]], []
+    with warnings.catch_warnings():  # once, around all threads: they share the filters
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for place, result in zip(places, run_tasks(examine, jobs, "reading images", delay=3, leave=False)):
+            if "thumb" in result:
+                thumbs[place] = result.pop("thumb")
+            facts.append(result)
+    columns = ["problem", "sha256", "width", "height", "odd"]
+    return pd.DataFrame(facts, index=table.index, columns=columns).assign(thumb=places), mapped(thumbs)
 
 # %% ../../nbs/lib/checks.ipynb #90022ba9
-def _contradictions(table):
+def _contradictions(table, thumbs):
     "Rows that are byte-identical under different labels, each with its reason."
-    shown = table[~blank_images(table)]
+    shown = table[~blank_images(table, thumbs)]
     labels = shown.groupby("sha256")["label"].transform("nunique")
     for _, same in shown[labels > 1].groupby("sha256", sort=False):
         reason = f"one image under two labels ({', '.join(same['image'])}); keep the right one"
@@ -87,11 +108,10 @@ def remarks(
 # %% ../../nbs/lib/checks.ipynb #e4a26731
 def _unpaired(table):
     "Images that only one of two variants has."
-    present = table.groupby("image")["variant"].agg(set)
-    for one, other in (VARIANTS, VARIANTS[::-1]) if table["variant"].nunique() == 2 else ():
-        alone = present.index[present.map(lambda variants: variants == {one})]
-        if len(alone):
-            yield f"{plural(len(alone), f'{one} image')} without a {other} one, such as {alone[0]}"
+    present = {variant: set(images) for variant, images in table.groupby("variant")["image"]}
+    for one, other in (VARIANTS, VARIANTS[::-1]) if len(present) == 2 else ():
+        if alone := present[one] - present[other]:
+            yield f"{plural(len(alone), f'{one} image')} without a {other} one, such as {min(alone)}"
 
 
 def _about_patients(table):

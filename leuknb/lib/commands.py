@@ -6,7 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/lib/commands.ipynb #cd646d36
+import os
 import textwrap
+from argparse import ArgumentParser
+from contextlib import nullcontext
+
+from .errors import InputError
 
 # %% ../../nbs/lib/commands.ipynb #b81a3336
 def run_paper(args):
@@ -60,3 +65,75 @@ def run_pull(args):
     "Get a run from the hub, print where it is."
     from leuknb.lib.hub import pull
     print(pull(args.repo, args.out))
+
+
+def run_export(args):
+    "Write the network of a run's model as ONNX, print where it is."
+    from leuknb.lib.files import check_writable
+    from leuknb.lib.models import pipeline
+    from leuknb.lib.onnx_files import write_onnx
+    from leuknb.lib.runs import Run
+    if os.path.exists(args.out):
+        raise InputError(f"{args.out}: is there already; nothing was changed")
+    check_writable(args.out)
+    print(write_onnx(pipeline(Run(args.run), args.model), args.out))
+
+# %% ../../nbs/lib/commands.ipynb #d2b8dc30
+def add_command(commands, name: str, call, **options) -> ArgumentParser:  # call: function of the arguments
+    "Add one command."
+    p = commands.add_parser(name, **options)
+    p.set_defaults(call=call, parser=p)
+    return p
+
+# %% ../../nbs/lib/commands.ipynb #34294fdc
+def add_others(commands):
+    "Add `leuknb paper`, `fetch` and `cache`."
+    p = add_command(commands, "paper", run_paper, help="the published tables and their audit")
+    p.add_argument("--format", choices=("text", "csv"), default="text")
+    p.add_argument("--what", choices=("grid", "tables", "audit"),
+                   help="one of the three (default: all as text, the grid as csv)")
+    p = add_command(commands, "fetch", run_fetch, help="download the public data set from Kaggle, or list known sets")
+    p.add_argument("--list", action="store_true", help="list known data sets: where, how large, licence, known faults")
+    p.add_argument("out", metavar="DIR", nargs="?", help="where to put it (default: Kaggle's own cache)")
+    p = add_command(commands, "cache", run_cache, help="show or clear the stored features")
+    p.add_argument("--clear", action="store_true")
+
+# %% ../../nbs/lib/commands.ipynb #5633eba7
+def add_sharing(commands):
+    "Add `leuknb course`, `push`, `pull` and `export`."
+    p = add_command(commands, "course", run_course, help="write the course's notebooks, to work through")
+    p.add_argument("out", metavar="DIR", help="a new or empty folder")
+    p.add_argument("--teacher", action="store_true", help="with the answers to the exercises")
+    p = add_command(commands, "push", run_push, help="put a run on the Hugging Face hub")
+    p.add_argument("run", metavar="RUN")
+    p.add_argument("repo", metavar="OWNER/NAME")
+    p.add_argument("--public", action="store_true", help="for everybody to see (default: private)")
+    p = add_command(commands, "pull", run_pull, help="get a run from the Hugging Face hub")
+    p.add_argument("repo", metavar="OWNER/NAME")
+    p.add_argument("out", metavar="OUT", help="a new or empty folder")
+    p = add_command(commands, "export", run_export, help="write the network of a run's model as ONNX, for other programs")
+    p.add_argument("run", metavar="RUN")
+    p.add_argument("out", metavar="FILE", help="a new file, such as network.onnx")
+    p.add_argument("--model", metavar="backbone/head/variant",
+                   help="which model of the run (default: the best by inner validation)")
+
+# %% ../../nbs/lib/commands.ipynb #047dfc30
+def add_workers(parser: ArgumentParser, shards: bool):
+    "Add the options that say where the work is done, and those of its parts."
+    parser.add_argument("--workers", type=int, metavar="N",
+                        help="processes on this machine; the result does not depend on them (default: threads of one)")
+    parser.add_argument("--cluster", metavar="ADDRESS",
+                        help="of a Dask scheduler, such as tcp://10.0.0.1:8786; needs leuknb[dask]")
+    if shards:
+        parser.add_argument("--shard", metavar="I/N", help="compute part I of N of the grid, as one job of several; "
+                            "the last one to end finishes the run")
+        parser.add_argument("--join", action="store_true", help="only finish a run whose parts are all there")
+
+# %% ../../nbs/lib/commands.ipynb #38c160a5
+def where_told(args):  # a context
+    "Compute where `--workers` or `--cluster` say."
+    options = {name: getattr(args, name, None) for name in ("workers", "cluster")}
+    if all(value is None for value in options.values()):
+        return nullcontext()
+    from leuknb.lib.workers import use_workers
+    return use_workers(**options)

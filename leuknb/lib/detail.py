@@ -103,7 +103,7 @@ def title_html(pred, i, j) -> str:
     names = pred.images[i], pred.classes[pred.true[i]], pred.classes[pred.predicted[i, j]], model_title(*pred.models[j])
     image, true, predicted, model = map(html.escape, names)
     return (f'<div class="lk-title"><b>{image}</b> · true <b>{true}</b> · <span class="{kind}">{mark} predicted '
-            f'<b>{predicted}</b> {whole_percent(pred.confidence[i, j])}</span> by {model}</div>')
+            f'<b>{predicted}</b> {whole_percent(pred.p[i, j, pred.predicted[i, j]])}</span> by {model}</div>')
 
 
 def prediction_bars(pred, i, j) -> str:
@@ -201,7 +201,7 @@ SEGMENTED = "This model works on segmented images: yours was segmented by the au
 
 
 def classify(sources: Sources, model: tuple, classes: list, image: Image.Image, folder: Path) -> tuple:
-    "Predict with a stored model: model, file (in `folder`), predicted class, probabilities (k,), a warning."
+    "Predict with a stored model: model, file (in `folder`), class, probabilities (k,), is it withheld?, a warning."
     if model[2] == "segmented":
         from leuknb.segment import authors_segment
         image = Image.fromarray(authors_segment(np.asarray(image)))
@@ -211,13 +211,14 @@ def classify(sources: Sources, model: tuple, classes: list, image: Image.Image, 
     pipeline = sources.models.pipeline(model)
     predicted, p = str(pipeline.predict([str(path)])[0]), pipeline.predict_proba([str(path)])[0]
     order = [list(map(str, pipeline.classes_)).index(c) for c in classes]
-    return model, path, predicted, p[order], novelty_warning(sources.models, model, path)
+    return model, path, predicted, p[order], *novelty_warning(sources.models, model, path)
 
 
-def verdict_html(name, model, classes, predicted, p, warning) -> str:
-    "Write a prediction for a person's own image."
+def verdict_html(name, model, classes, predicted, p, withheld, warning) -> str:
+    "Write a prediction for a person's own image; the class of one far from the training images is withheld."
     box = problem_html(f"Out of distribution. {warning}") if warning else ""
-    first = f"{html.escape(name)}: <b>{html.escape(predicted)}</b>, {whole_percent(p[classes.index(predicted)])}"
+    said = f"<b>{html.escape(predicted)}</b>, {whole_percent(p[classes.index(predicted)])}"
+    first = f"{html.escape(name)}: {'<b>class withheld</b>' if withheld else said}"
     bars = bars_html(classes, [Bar(model_title(*model), p, predicted, None, True)])
     note = note_html((SEGMENTED if model[2] == "segmented" else "") + DISCLAIMER)
     return f'<div class="lk-verdict">{first}</div>{box}{bars}{note}'

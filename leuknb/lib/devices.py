@@ -9,6 +9,7 @@ __all__ = []
 import math
 import sys
 from functools import lru_cache
+from importlib.util import find_spec
 
 import torch
 
@@ -50,11 +51,21 @@ def _bfloat16_convolves():
         return False
 
 # %% ../../nbs/lib/devices.ipynb #dc3eea9e
-def resolve_precision(precision: str = "auto", device: str = "cpu") -> str:  # auto, float32, bfloat16
+def resolve_precision(precision: str = "auto", device: str = "cpu") -> str:  # auto, float32, bfloat16, int8
     "Return the precision to compute with: bfloat16 where it is native, else float32."
-    if check_choice("precision", precision, ("auto", "float32", "bfloat16")) == "auto":
+    if check_choice("precision", precision, ("auto", "float32", "bfloat16", "int8")) == "auto":
         return "bfloat16" if native_bfloat16(resolve_device(device)) else "float32"
+    if precision == "int8":
+        check_int8(resolve_device(device))
     return precision
+
+
+def check_int8(device: str):
+    "Raise `InputError` unless eight bits can be computed here."
+    if device != "cpu":
+        raise InputError(f"precision int8 is for processors; choose device cpu, or another precision on {device}")
+    if not all(map(find_spec, ("openvino", "nncf"))):
+        raise InputError("precision int8 needs OpenVINO and NNCF: pip install 'leuknb[int8]'")
 
 # %% ../../nbs/lib/devices.ipynb #2cecd889
 @lru_cache

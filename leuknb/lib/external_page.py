@@ -20,7 +20,9 @@ TABLES = {
     "table": ("Sensitivity, specificity, area under the ROC curve",
               "Percent with 95 % intervals, by image, and by group (patient or session) where groups are known. No "
               "interval: too few groups, or too few that hold errors. Pooled: one answer for each group, the mean log "
-              "odds of its images, positive above one half. The baselines see no cell."),
+              "odds of its images, positive above one half. The baselines see no cell. p, where it was asked for: of "
+              "heads fitted on labels dealt out among the patients or stretches of files of the training images, the "
+              "true one among them, the share that ranks at least as well."),
     "coverage": ("What is flagged", f"Flagged: novelty above {NOVEL}. Confidently wrong: a probability above 0.9, "
                  "wrong, not flagged. Distance: median, over the usual distance among training images."),
     "classes": ("Classes", "The share of each class that is found, by image."),

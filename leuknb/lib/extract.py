@@ -7,9 +7,8 @@ __all__ = []
 
 # %% ../../nbs/lib/extract.ipynb #d0fbf253
 import os
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -23,12 +22,15 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from .cache import FeatureStore
+from .cache import FeatureStore, cache_folder
 from .depth import assumed, key, settle_bits
 from .errors import InputError, plural
 from .files import digest, read_image
+from .int8 import int8_network
+from .large import mapped, row_table
 from .progress import tqdm
 from .weights import weights_digest
+from .workers import elsewhere, in_threads, run_tasks
 from ..networks import architecture, network_for, open_weights, pool_activations, random_network
 from ..preprocess import Preprocessing
 
@@ -117,9 +119,10 @@ class FeaturePlan:
     pool: str  # flat, avgK, stats
     preprocessing: Preprocessing
     device: str
-    precision: str  # float32, bfloat16
+    precision: str  # float32, bfloat16, int8
     batch_size: int
     weights_digest: str = ""
+    calibration: str = ""  # digest of a network in eight bits
     code: str = ""  # digest of what a registered network computes from noise, since its code may change
 
     def about(self, weights: str) -> dict:  # name of the weights
@@ -127,8 +130,8 @@ class FeaturePlan:
         steps = "+".join(self.preprocessing.steps).replace("white", "white2")  # 2: a frame does not count as glass
         return {"version": VERSION, "backbone": self.name, "weights": f"{weights} {self.weights_digest}",
                 "layer": self.layer, "pool": self.pool, **asdict(self.preprocessing), "preprocess": steps,
-                "precision": self.precision, "device": self.device, "batch": self.batch_size,
-                **({"code": self.code} if self.code else {})}
+                "precision": self.precision, "device": self.device.partition(":")[0], "batch": self.batch_size,
+                **{name: value for name in ("calibration", "code") if (value := getattr(self, name))}}
 
 
 VERSION = 2  # of the way features are computed: raise it when they change
@@ -136,9 +139,11 @@ VERSION = 2  # of the way features are computed: raise it when they change
 # %% ../../nbs/lib/extract.ipynb #b526a188
 def open_network(plan: FeaturePlan) -> FeatureNetwork:
     "Load the truncated network of a plan; backbones of the same settings share it."
+    eight = plan.precision == "int8"
     with TURNS.trace():
-        return _load(plan.name, plan.file, plan.seed, plan.nodes, plan.pool, plan.precision, plan.device,
-                     architecture(plan.name))
+        network = _load(plan.name, plan.file, plan.seed, plan.nodes, plan.pool, "float32" if eight else plan.precision,
+                        plan.device, architecture(plan.name))
+        return int8_network(network, plan.preprocessing) if eight else network
 
 
 @lru_cache(maxsize=2)
@@ -194,7 +199,9 @@ def raise_problems(problems: list):
     if problems:
         more = [f"... and {len(problems) - 20} more"] if len(problems) > 20 else []
         count = plural(len(problems), "image")
-        raise InputError("\n".join([f"{count} cannot be used:", *map(str, problems[:20]), *more]))
+        error = InputError("\n".join([f"{count} cannot be used:", *map(str, problems[:20]), *more]))
+        error.problems = problems  # for those who collect them from several tasks
+        raise error
 
 
 def image_digests(paths: list) -> list:
@@ -210,23 +217,14 @@ def image_digests(paths: list) -> list:
     return digests
 
 # %% ../../nbs/lib/extract.ipynb #01a02027
-def side_by_side(work: Callable, items, threads: int, ahead: int = 0):
+def side_by_side(work: Callable, items, threads: int, ahead: int = 0, share: int | None = None):
     "Yield work(item) in order; each thread computes an item alone, with its share of the processors."
-    share, waiting = max(1, torch.get_num_threads() // threads), deque()
+    share = share or max(1, torch.get_num_threads() // threads)
 
     def limit():
         torch.get_num_threads()  # torch sets a thread's number when it first meets it
         threadpool_limits(share, "openmp")
-    pool = ThreadPoolExecutor(threads, initializer=limit)
-    try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > max(threads, ahead):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_threads(work, zip(items), threads, ahead, limit)
 
 
 def decoded(todo, prepare: Callable, size: int):  # todo: (name, path) of each image; prepare: path -> pixels
@@ -245,7 +243,7 @@ def decoded(todo, prepare: Callable, size: int):  # todo: (name, path) of each i
     raise_problems(problems)
 
 # %% ../../nbs/lib/extract.ipynb #dd15a78f
-def compute_features(plan: FeaturePlan, todo: dict):
+def compute_features(plan: FeaturePlan, todo, alone: bool = False):  # alone: other processes use the other processors
     "Yield (digests, features) batch by batch."
     network, buffers, prepared = open_network(plan), local(), plan.preprocessing
 
@@ -262,8 +260,30 @@ def compute_features(plan: FeaturePlan, todo: dict):
         with torch.inference_mode(), TURNS.compute():
             rows = network(prepared.normalise(buffers.pixels.to(plan.device), buffers.inputs))
         return names, rows[:len(images)].cpu().numpy()
-    threads = min(4, torch.get_num_threads()) if plan.device == "cpu" else 1
-    yield from side_by_side(features, decoded(todo, pixels, plan.batch_size), threads)
+    count = torch.get_num_threads()
+    threads = min(4, count) if plan.device == "cpu" else 1
+    batches = decoded(todo, pixels, plan.batch_size)
+    yield from side_by_side(features, batches, 1 if alone else threads, share=count // threads)
+
+# %% ../../nbs/lib/extract.ipynb #9c06ac5f
+def features_of(plan: FeaturePlan, chunk: list) -> tuple[list, list]:  # (digests, features) of batches; problems
+    "Compute one task."
+    try:
+        return list(compute_features(plan, chunk, alone=True)), []
+    except InputError as error:
+        return [], error.problems
+
+
+def all_features(plan: FeaturePlan, todo: dict):  # todo: (digest, path) of each image
+    "Yield (digests, features), computed here or where joblib was told to."
+    if not elsewhere():
+        return (yield from compute_features(plan, todo))
+    size, images, problems = plan.batch_size * max(1, 64 // plan.batch_size), iter(todo), []
+    chunks = iter(lambda: list(islice(images, size)), [])
+    for batches, bad in run_tasks(features_of, ((plan, chunk) for chunk in chunks), progress=False):
+        problems += bad
+        yield from batches
+    raise_problems(problems)
 
 # %% ../../nbs/lib/extract.ipynb #704d44ce
 def extract_features(
@@ -273,9 +293,10 @@ def extract_features(
     weights: str,  # name of the weights, for the store
     cache: bool = True,  # keep features on disk
     progress: bool = True,
-) -> np.ndarray:  # (n_images, n_features) float32
+) -> np.ndarray:  # (n_images, n_features) float32; above 1 GB a memmap of a temporary file
     "Read features of image files from the store, or compute them."
-    places, out = defaultdict(list), np.empty((len(paths), sum(plan.layer_sizes)), np.float32)
+    places = defaultdict(list)
+    out = row_table(len(paths), sum(plan.layer_sizes), np.float32, cache_folder())
     for i, name in enumerate(digests):
         places[name].append(i)
     store = FeatureStore(plan.about(weights)) if cache else None
@@ -288,8 +309,8 @@ def extract_features(
         for names, rows in store.chunks(places) if store else ():
             fill(names, rows)
         todo = dict.fromkeys((name, paths[i]) for name, rows in places.items() for i in rows)
-        for names, rows in compute_features(plan, todo):
+        for names, rows in all_features(plan, todo):
             if store:
                 store.add(names, rows)
             fill(names, rows)
-    return out
+    return mapped(out)

@@ -12,7 +12,6 @@ import os
 import shutil
 import tempfile
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,8 +20,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .depth import deep_values, is_deep, least_bits, opened, span_of
 from .errors import InputError
-from .progress import tqdm
 from .readers import format_of, reader_of
+from .workers import run_tasks
 
 # %% ../../nbs/lib/files.ipynb #3e941128
 def _to_bytes(values, span, info, white_is_zero=False):
@@ -300,16 +299,10 @@ def parallel_map(
     description: str,  # of the progress bar, which appears if it takes longer than 3 seconds
     progress: bool = True,
 ) -> list:  # results, in order
-    "Call a function for every path, in threads."
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        with warnings.catch_warnings():  # once, around all threads: they share the filters
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            bar = tqdm(pool.map(work, paths), total=len(paths), desc=description, delay=3, leave=False,
-                       disable=not progress)
-            return list(bar)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    "Call a function for every path, in threads, or where joblib was told to compute."
+    with warnings.catch_warnings():  # once, around all threads: they share the filters
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return list(run_tasks(work, list(zip(paths)), description, progress, delay=3, leave=False))
 
 
 def process_map(
@@ -320,12 +313,4 @@ def process_map(
     progress: bool = True,
 ) -> list:  # results, in order, whatever the number of processes
     "Call a function for every job, in processes."
-    from joblib import Parallel, cpu_count, delayed
-    from joblib.externals.loky import get_reusable_executor
-    workers = workers or min(cpu_count(), 1 + len(jobs) // 64)  # starting one takes as long as some tens of images
-    pool = Parallel(workers, return_as="generator")
-    try:
-        return list(tqdm(pool(delayed(work)(*job) for job in jobs), title, len(jobs), disable=not progress))
-    finally:
-        if workers > 1:
-            get_reusable_executor().shutdown()  # idle processes would hold up the end of a forked parent
+    return list(run_tasks(work, jobs, title, progress, workers))

@@ -139,7 +139,7 @@ def still_gallery(pred: Predictions, images: RunImages, shown: tuple, chosen: di
         image, mark = pred.images[i], "✗" if pred.wrong[i, j] else "✓"
         variant = "original" if (image, "original") in images.rows else pred.models[j][2]
         thumbs.append(images.thumbnail(image, variant))
-        confidence = whole_percent(pred.confidence[i, j])
+        confidence = whole_percent(pred.p[i, j, pred.predicted[i, j]])
         captions.append((f"{mark} {pred.classes[pred.predicted[i, j]]} {confidence}", image.split("/")[-1]))
     predicted = chosen.get("predicted", "wrong")
     title = f"{chosen.get('true', 'any')} predicted as {OPTION_TEXT.get(predicted, predicted)}"

@@ -6,22 +6,24 @@
 __all__ = ['Head']
 
 # %% ../../nbs/lib/head.ipynb #d30d32e6
+import warnings
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from .errors import InputError, check_choice
 from .files import digest
+from .large import ROWS
 from .settings import estimator, setting
 from ..calibration import fit_temperature
 from ..splits import inner_folds
@@ -55,7 +57,7 @@ def check_features(
     y = plain_labels(y) if fitting else y
     result = validate_data(head, X, y, reset=fitting, dtype=[np.float64, np.float32], ensure_all_finite=False)
     values = result[0] if fitting else result
-    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    bad = np.flatnonzero(np.concatenate([~np.isfinite(values[b]).all(axis=1) for b in gen_batches(len(values), ROWS)]))
     if len(bad):
         raise InputError(f"{len(bad)} of {len(values)} rows of features hold NaN or infinity "
                          f"(the first is row {bad[0]}); extract these images again or leave them out")
@@ -109,24 +111,30 @@ def check_positive(name: str, values, most: float = np.inf):
 class ScoreClassifier(ClassifierMixin, BaseEstimator):
     "Predictions, scores and probabilities of a fitted head: the class with the highest score wins."
 
-    def _queries(self, X):
-        "Validate new rows and scale them as the training rows were."
+    def _queries(self, X, blocks=False):
+        "Validate new rows and scale them as the training rows were; with `blocks` yield them block by block."
         check_is_fitted(self)
-        return scaled(check_features(self, X), self.mean_, self.scale_)
+        X = check_features(self, X)
+        parts = (scaled(X[block], self.mean_, self.scale_) for block in gen_batches(len(X), ROWS))
+        return parts if blocks else scaled(X, self.mean_, self.scale_)
+
+    def _decide_all(self, X):
+        "Scores and winners of new rows."
+        return tuple(np.concatenate(part) for part in zip(*map(self._decide, self._queries(X, blocks=True))))
 
     def predict(self, X) -> np.ndarray:  # labels, shape (n_rows,)
         "Predict the class of each row of features."
-        _, winners = self._decide(self._queries(X))
+        _, winners = self._decide_all(X)
         return self.classes_[winners]
 
     def decision_function(self, X) -> np.ndarray:  # (n_rows, n_classes); for two classes (n_rows,)
         "Compute the scores of the classes; the predicted class has the highest. Of two: above 0 for the second."
-        scores = self._decide(self._queries(X))[0]
+        scores = self._decide_all(X)[0]
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X) -> np.ndarray:  # (n_rows, n_classes), rows add up to 1
         "Compute probabilities, softmax(scores / temperature_)."
-        return softmax(self._decide(self._queries(X))[0] / self.temperature_, axis=1)
+        return softmax(self._decide_all(X)[0] / self.temperature_, axis=1)
 
 # %% ../../nbs/lib/head.ipynb #126bd7ea
 @dataclass
@@ -184,6 +192,8 @@ class Head(ScoreClassifier):
                                  "other heads do without them")
     n_jobs: int = setting(-1, "threads; the result does not depend on them")
     random_state: int | None = setting(0, "seed of the inner folds, and of the SVM's approximation")
+    large: int = setting(50_000, "training rows above which settings, scale and temperature come from 10,000 of them; "
+                                 "the fit on all then goes through them in blocks, and is an approximation", low=1)
 
     def fit(
         self,
@@ -193,6 +203,8 @@ class Head(ScoreClassifier):
     ):
         "Tune, calibrate and fit; `InputError` for features that are not finite, or a single class."
         X, self.classes_, code = check_training(self, X, y, groups)
+        if len(X) > self.large:
+            return fit_large(self, X, code, groups)
         self.n_training_, folds = len(X), []
         if self.tune or self.calibrate:
             folds = inner_folds(self.classes_[code], groups, self.cv, self.random_state)
@@ -212,6 +224,10 @@ class Head(ScoreClassifier):
             self._fit_all(best.shared, best.Z, code)
         return self
 
+    def _fit_large(self, rows_of, code, sample) -> str:  # rows_of: slice or row numbers -> scaled rows
+        "Fit all rows with the settings that were chosen on a sample (row numbers); say how."
+        return "fitted on these alone"
+
     def value(self, name: str):
         "Return a setting as the user gave it, or its default where it is None."
         value = getattr(self, name)
@@ -226,6 +242,28 @@ class Head(ScoreClassifier):
         "Take from the training features what the head's file does not hold: nothing, unless a subclass says so."
 
 # %% ../../nbs/lib/head.ipynb #2d3065ba
+TUNED = 10_000  # rows that settings are chosen on
+
+
+def fit_large(head: Head, X: np.ndarray, code: np.ndarray, groups) -> Head:
+    "Choose settings on a sample of the rows, then fit all of them in blocks; `approximation_` says how."
+    rng = np.random.default_rng(head.random_state)
+    parts = [rng.permutation(np.flatnonzero(code == k)) for k in range(len(head.classes_))]
+    sample = np.sort(np.concatenate([part[:max(50, TUNED * len(part) // len(code))] for part in parts]))
+    of_sample = None if groups is None else np.asarray(groups)[sample]
+    small = clone(head).set_params(large=len(sample)).fit(X[sample], head.classes_[code[sample]], of_sample)
+    vars(head).update({name: value for name, value in vars(small).items() if name.endswith("_")})
+    head.n_training_ = len(X)
+
+    def rows_of(rows):
+        return scaled(X[rows], head.mean_, head.scale_)
+    with threadpool_limits(1, user_api="blas"):
+        way = head._fit_large(rows_of, code, sample)
+    head.approximation_ = f"settings chosen on {len(sample):,} of {len(X):,} rows; {way}"
+    warnings.warn(f"{type(head).__name__}: {head.approximation_}", stacklevel=3)
+    return head
+
+# %% ../../nbs/lib/head.ipynb #9265e071
 NOT_SAVED = ("training_", "support_vectors_")  # attributes that are rows of the training features
 
 
@@ -234,11 +272,11 @@ def rows_digest(head: Head) -> str:
     return digest(*[vars(head)[name] for name in NOT_SAVED if name in vars(head)])
 
 
-def scaled_training(head: Head, X, path) -> np.ndarray:
+def scaled_training(head: Head, X, path, rows=slice(None)) -> np.ndarray:  # rows: that are needed
     "Scale the training features that a loaded head needs; `InputError` if they are missing or of another shape."
     if X is None:
         raise InputError(f"{path}: this head decides by its training features; give them as X")
     X = np.asarray(X)
     if X.shape != (head.n_training_, head.n_features_in_):
         raise InputError(f"{path}: was fitted on {head.n_training_} x {head.n_features_in_} features, not on {X.shape}")
-    return scaled(X, head.mean_, head.scale_)
+    return scaled(X[rows], head.mean_, head.scale_)

@@ -23,6 +23,7 @@ from .fields import as_tiles, check_tiles, pooled_table, scale_notes, training_s
 from .files import atomic, digest, examine, missing_reason, parallel_map, read_image, write_json
 from .folders import is_image, walk
 from .glass import glass_problem
+from .large import LIMIT
 from .runs import Run
 from .tiles import pooling_note
 from ..splits import train_test_rows
@@ -61,8 +62,9 @@ def store_head(
     "Store a head on frozen or fine-tuned features."
     store_features(folder / shared, features)
     save_head(head, folder / f"{stem}.skops")
+    way = {"approximation": head.approximation_} if hasattr(head, "approximation_") else {}
     return {"params": backbone_settings(backbone, folder), "weights_digest": backbone.weights_digest_,
-            "file": f"{stem}.skops", "features": shared, "score": head.best_score_, "chosen": head.best_params_}
+            "file": f"{stem}.skops", "features": shared, "score": head.best_score_, "chosen": head.best_params_ | way}
 
 
 def store_network(folder: Path, stem: str, model) -> dict:  # model: a FineTuned
@@ -149,7 +151,7 @@ def stored_features(
     if not path.exists():
         raise InputError(f"{path}: missing; run `leuknb reproduce` again with the same settings")
     try:
-        return np.load(path, allow_pickle=False)
+        return np.load(path, mmap_mode="r" if path.stat().st_size > LIMIT else None, allow_pickle=False)
     except (ValueError, EOFError):
         raise InputError(f"{path}: is damaged; remove the run folder and run `leuknb reproduce` again") from None
 
@@ -356,11 +358,33 @@ def predicted_images(
     **settings,  # of the Backbone
 ) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
     "Classify images, whole or tile by tile."
-    row, fitted, facts = model_row(run, model), pipeline(run, model, **settings), run.config
+    fitted = pipeline(run, model, **settings)
+    listed = listed_images(run, fitted, images, on_bad)
+    return predicted_listed(run, model_row(run, model), fitted, listed, on_bad, tiling)
+
+
+def listed_images(
+    run: Run,
+    fitted,  # the pipeline of a stored model
+    images: list,  # files or folders
+    on_bad: str,
+) -> list[tuple[Path, str]]:  # path, and what is wrong with it for this model (nothing: "")
+    "List images as `collect_images` does, for one model."
     glass = "white" in getattr(getattr(fitted[0], "preprocessing_", None), "steps", ())
-    listed = collect_images(images, on_bad, facts["choices"].get("bits") or facts["data"].get("bits"), glass)
+    return collect_images(images, on_bad, run.config["choices"].get("bits") or run.config["data"].get("bits"), glass)
+
+# %% ../../nbs/lib/models.ipynb #9b5603f9
+def predicted_listed(
+    run: Run,
+    row: pd.Series,  # from `model_row`
+    fitted,  # its pipeline
+    listed: list,  # from `listed_images`
+    on_bad: str,
+    tiling: dict,  # scale, tile, overlap
+) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
+    "Classify images that were listed, of which at least one can be used."
     paths, reasons = [path for path, reason in listed if not reason], {str(path): why for path, why in listed}
-    training, notes = training_scale(facts["data"], training_rows(run, row["variant"])), []
+    training, notes = training_scale(run.config["data"], training_rows(run, row["variant"])), []
     with as_tiles(paths, training, **tiling, on_bad=on_bad) as tiles:
         table, names = classify(run, row, fitted, tiles["path"].tolist()), tiles["image"].tolist()
     if "factor" in tiles:

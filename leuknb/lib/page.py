@@ -80,6 +80,20 @@ def refuse_foreign_hosts(app, host: str):  # app: of tornado
     from tornado.web import ErrorHandler
     app.add_handlers(foreign_hosts(host), [(".*", ErrorHandler, {"status_code": 403})])
 
+
+def end_kernels(app):  # app: of tornado
+    "End a kernel when its page is left: the browser's last request has no token, so its Origin must be the page's own."
+    from tornado.web import HTTPError
+    from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+
+    class OnLeave(VoilaShutdownKernelHandler):
+        "Voila's handler, which would want a cookie that its page never gets."
+
+        def check_xsrf_cookie(self):
+            if not self.request.headers.get("Origin") or not self.check_origin():
+                raise HTTPError(403)
+    app.add_handlers(".*$", [("/voila/api/shutdown/(.*)", OnLeave)])
+
 # %% ../../nbs/lib/page.ipynb #bf707f21
 def open_when_ready(address: str, port: int, host: str, seconds: float = 60):
     "Open the page (an address with its token) in the browser once the server listens."
@@ -107,6 +121,7 @@ def serve(notebook: Path, theme: str, **options):  # of Voila: ip, port, token, 
 
         def init_handlers(self):
             refuse_foreign_hosts(self.app, options["ip"])
+            end_kernels(self.app)
             return super().init_handlers()
     Page.launch_instance([str(notebook)], config=Config({"Voila": server, "VoilaConfiguration": page}))
 

@@ -130,7 +130,7 @@ def card(state: State, i: int, j: int) -> dict:
         return {"image": image, "name": name, "alt": f"{name}, not labelled yet{'; flagged' if flagged else ''}",
                 "predicted": "no label yet", "mark": "", "flagged": flagged}
     true, predicted = pred.classes[pred.true[i]], pred.classes[pred.predicted[i, j]]
-    wrong, seen, confidence = pred.wrong[i].sum(), pred.seen[i].sum(), whole_percent(pred.confidence[i, j])
+    wrong, seen, confidence = pred.wrong[i].sum(), pred.seen[i].sum(), whole_percent(pred.p[i, j, pred.predicted[i, j]])
     annotation, any_class = state.notes[image], state.filters.chosen.get("true", "any") == "any"
     alt = (f"{image}: true {true}, predicted {predicted} with {confidence} by {model_title(*pred.models[j])}; "
            f"misread by {wrong} of {seen} models{'; flagged' if annotation['flagged'] else ''}")

@@ -8,6 +8,7 @@ __all__ = ['Run']
 # %% ../../nbs/lib/runs.ipynb #1f38a119
 import json
 import platform
+import re
 from dataclasses import asdict, fields
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -23,6 +24,7 @@ from .errors import InputError
 from .files import digest, write_json, write_text
 from .tables import OVER_PATHS, interval, percent
 from .templates import DISCLAIMER
+from .workers import processor, thread_counts
 
 # %% ../../nbs/lib/runs.ipynb #265aa1da
 def read_json(
@@ -240,14 +242,15 @@ def machine(
     import torch
 
     from leuknb.lib.devices import resolve_device, resolve_precision
-    info, device = Path("/proc/cpuinfo"), resolve_device(config.device)
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    models += [platform.processor() or platform.machine()]
-    return {"processor": models[0], "threads": torch.get_num_threads(), "device": str(device),
+    device = resolve_device(config.device)
+    return {"processor": processor()[0], "threads": torch.get_num_threads(), "task_threads": thread_counts(),
+            "device": str(device),
             "precision": str(resolve_precision(config.precision, device))}
 
 # %% ../../nbs/lib/runs.ipynb #418c958d
+OWN = re.compile(r"images$|\.|writing.json$|shard-\d+-of-\d+.json$")  # what may lie in a run folder before it begins
+
+
 def start_run(
     out: Path,
     record: dict,  # what the run depends on, for config.json
@@ -256,7 +259,7 @@ def start_run(
     if (out / "config.json").exists():
         if differing := differences(read_json(out / "config.json", ("choices", "data", "split", "weights")), record):
             raise InputError(f"{out}: holds a run with other {' and '.join(differing)}; name another folder with `out`")
-    elif out.exists() and (not out.is_dir() or any(p.name != "images" for p in out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(not OWN.match(p.name) for p in out.iterdir())):
         raise InputError(f"{out}: already holds something that is no run of leuknb; name another folder with `out`")
     else:
         write_json(out / "config.json", record)
@@ -270,9 +273,12 @@ def differences(
     "Name the parts in which two records differ, as far as predictions depend on them."
     old, new = json.loads(json.dumps([old, new]))  # tuples become lists
     known = json.loads(json.dumps(asdict(Config()))) | old["choices"]  # settings that came later had their defaults
+    for choices in (known, new["choices"]):  # one card is as good as another
+        choices["device"] = str(choices["device"]).partition(":")[0]
     changed = [name for name, value in new["choices"].items() if known.get(name) != value]
     names = [f"settings ({', '.join(changed)})"] if changed else []
     names += [name for name in ("split", "weights") if old.get(name) != new[name]]
     names += ["images"] if old["data"].get("digest") != new["data"]["digest"] else []
     known = new["machine"] | old.get("machine", {})  # runs of old did not record it
-    return names + [name for name in ("device", "precision") if known[name] != new["machine"][name]]
+    known = known | {"device": known["device"].partition(":")[0]}
+    return names + [name for name in ("device", "precision") if known[name] != new["machine"][name].partition(":")[0]]

@@ -17,14 +17,15 @@ def setting(default, text: str, **limits):  # limits: choices=(...); or low and 
 
 
 SHARED = {
-    "name": ("alexnet", "network: any classifier of torchvision"),
+    "name": ("alexnet", "network: of torchvision, timm:NAME, dinobloom-s, registered"),
     "weights": ("imagenet", "imagenet, synth (bundled), random, or a path (.safetensors, .pth)"),
     "layer": (None, "fc7, fc6, pool5, conv1, ..., stats, several joined with +; None: the weights' default"),
     "pool": (None, "flat, avgK (a grid of k x k averages) or stats (means and spreads); None: the layer's default"),
     "size": (None, "side of the network's input, pixels; None: the weights' own"),
     "crop": (None, "False: the whole image instead of its centre; None: the weights' own"),
     "preprocess": (None, "denoise, contrast, white, ..., several joined with +; None: the weights' own"),
-    "precision": ("auto", "float32, bfloat16; auto: bfloat16 where it is fast and predictions do not change"),
+    "precision": ("auto", "float32, bfloat16, int8 (features on a processor); auto: bfloat16 where it is fast and "
+                  "predictions do not change"),
     "device": ("auto", "cpu, cuda, cuda:1, mps; auto: the fastest that is there"),
     "seed": (0, "of every random choice", {"low": 0, "high": 2**32 - 1}),
     "progress": (True, "show progress bars and what was chosen"),

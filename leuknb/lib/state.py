@@ -167,7 +167,7 @@ class Selection(Session):
 
     def place(self, image) -> int:  # -1: it is not there
         "Find an image in the gallery."
-        places = np.flatnonzero(self.pred.images[self.shown[0]] == image)
+        places = np.flatnonzero(self.shown[0] == self.pred.number.get(image, -1))
         return int(places[0]) if len(places) else -1
 
     def refresh(self, keep=False):  # may the gallery stay where it is scrolled to?

@@ -122,22 +122,25 @@ def stored_difference(models: RunModels, model: tuple, image: str, path: Path | 
             f"fold 0 is stored and explained here, and this image was in its training set{prediction}.")
 
 
-def novelty_warning(models: RunModels, model: tuple, path: Path) -> str:
-    "Say why an image is out-of-distribution for a model, or of another scale; empty if it is not, or cannot be known."
+def novelty_warning(
+    models: RunModels,
+    model: tuple,
+    path: Path,
+) -> tuple[bool, str]:  # is the class withheld? and a warning, empty if there is none or it cannot be known
+    "Say whether an image is out-of-distribution for a model, or of another scale."
     from leuknb.lib.fields import scale_notes, training_scale
     from leuknb.lib.models import model_row, novelty, training_rows
-    run, lines = models.run, []
+    run, lines, far = models.run, [], False
     if model[1] != "fine-tuned":
         feature = models.pipeline(model)[0].transform([str(path)])
         score = float(novelty(run, model_row(run, "/".join(model)), feature)[0])
-        nearer = "all" if score == 1 else whole_percent(score)
-        far = (f"It is farther from the training images than {nearer} of the held-out training images are. A "
-               "prediction for such an image means little.")
-        lines += [far] if score >= NOVEL else []
+        nearer, far = "all" if score == 1 else whole_percent(score), score > NOVEL
+        lines += [f"It is farther from the training images than {nearer} of the held-out training images are. A "
+                  "prediction for such an image means little."] if far else []
     if model[1] != "morphology":  # which measures cells in red cells already
         notes = scale_notes([path], training_scale(run.config["data"], training_rows(run, model[2])))
         lines += [f"It has {note.partition(': ')[2].partition(';')[0]}." for note in notes if ": " in note]
-    return " ".join(lines)
+    return far, " ".join(lines)
 
 # %% ../../nbs/lib/stored.ipynb #980990a0
 class RunFeatures:

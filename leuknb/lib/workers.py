@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from uuid import uuid4
 
 import cloudpickle
@@ -95,6 +95,8 @@ class State:
         set_threads(self.threads)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         os.chdir(self.folder)
+        if loky := sys.modules.get("joblib.externals.loky.process_executor"):
+            loky._MAX_MEMORY_LEAK_SIZE = float("inf")  # a network is no leak, for which loky would restart the worker
         os.environ.update({"LEUKNB_CACHE": self.cache} if self.cache else {})
         ASSUMED.update(self.bits)
         for name, value in cloudpickle.loads(carried.tobytes()).items():

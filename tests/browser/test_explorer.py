@@ -342,6 +342,17 @@ def test_page_of_its_own(page, served, run):
     assert page.errors == [] and outside == []
 
 
+def test_a_page_that_is_left_ends_its_kernel(page, served):
+    page.goto(served)
+    page.locator(".lk-card").first.wait_for()
+    with page.expect_response(lambda answer: "/voila/api/shutdown/" in answer.url) as answer:
+        page.reload()
+    page.locator(".lk-card").first.wait_for()
+    assert answer.value.status == 204
+    foreign = page.request.post(answer.value.url, headers={"Origin": "http://elsewhere.example"})
+    assert foreign.status == 403 and page.request.post(answer.value.url).status == 403
+
+
 def everything(page):
     "All images of the run, in the order of their names."
     expect_shown(page, choose(page, "True class", "any"))
