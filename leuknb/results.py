@@ -46,6 +46,7 @@ from leuknb.splits import (
     subsample, train_test_rows,
 )
 
+# %% ../nbs/70_results.ipynb #7dadaced
 _all_ = ["Run", "predict"]
 
 # %% ../nbs/70_results.ipynb #7af4ed27

@@ -175,7 +175,8 @@ def test_rows_in_a_file(tmp_path, monkeypatch):
 LARGE_X, LARGE_Y = features(1600, 40, seed=1)
 
 
-@pytest.mark.parametrize("make", [SVMHead, lambda **kw: SVMHead(kernel="linear", **kw), SoftmaxHead, KNNHead,
+@pytest.mark.parametrize("make", [lambda **kw: SVMHead(C=(1, 10), scale="global", **kw),
+                                  lambda **kw: SVMHead(kernel="linear", C=(0.01, 1), scale="standard", **kw), SoftmaxHead, KNNHead,
                                   lambda **kw: KNNHead(metric="cosine", **kw), LDAHead],
                          ids=["rbf", "linear", "softmax", "euclidean", "cosine", "lda"])
 def test_heads_of_many_rows_go_through_them_in_blocks(make, tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 "All measured tables by one command: what is finished is not measured again, and each tool is called with its own arguments."
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
+from joblib.externals.loky import get_reusable_executor
 from work_tasks import card, facts, killed_once, kills, process
 
 from leuknb.backbones import Backbone
@@ -22,10 +23,16 @@ def results(function, jobs=JOBS):
     return list(run_tasks(function, jobs, progress=False))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pair():
-    with use_workers(2):
+    with joblib.parallel_config("loky", n_jobs=2):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended():
+    yield
+    get_reusable_executor().shutdown()
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def add_sharing(commands):
     p = add_command(commands, "pull", run_pull, help="get a run from the Hugging Face hub")
     p.add_argument("repo", metavar="OWNER/NAME")
     p.add_argument("out", metavar="OUT", help="a new or empty folder")
-    p = add_command(commands, "export", run_export, help="write the network of a run's model as ONNX, for other programs")
+    p = add_command(commands, "export", run_export, help="write the network of a run's model as an ONNX file")
     p.add_argument("run", metavar="RUN")
     p.add_argument("out", metavar="FILE", help="a new file, such as network.onnx")
     p.add_argument("--model", metavar="backbone/head/variant",

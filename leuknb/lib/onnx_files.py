@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/lib/onnx_files.ipynb #6fba1a4d
+import copy
 import json
 import logging
 import warnings
@@ -29,14 +30,15 @@ class Probabilities(nn.Module):
         self.network = network
 
     def forward(self, x):
-        return self.network(self.network.prefix(x)).float().softmax(1)
+        pixels = x * self.network.std + self.network.mean  # 0-1, which the network shifts and scales itself
+        return self.network(self.network.prefix(pixels)).float().softmax(1)
 
 
 def network_of(model) -> tuple:  # module, what it gives, facts; model: a fitted pipeline, Backbone or FineTuned
     "Find the network of a model; `InputError` if it has none."
     first = model.steps[0][1] if hasattr(model, "steps") else model
     if hasattr(first, "network_"):
-        network, output = Probabilities(first.network_).cpu(), "probabilities"
+        network, output = Probabilities(copy.deepcopy(first.network_)).cpu(), "probabilities"
     elif hasattr(first, "module"):
         exact = first.__class__(**first.get_params() | {"device": "cpu", "precision": "float32", "progress": False})
         network, output = exact.module(), "features"

@@ -17,9 +17,8 @@ from .templates import DISCLAIMER
 
 # %% ../../nbs/lib/run_cards.ipynb #4b7e76a8
 SAMPLE = 40  # images of each class whose colours are measured
-UNKNOWN = ("where, when and why the images were taken; consent and licence", "blood or marrow; which images show one slide",
-           "age, sex and treatment of the patients",
-           "stain, microscope, camera and who operated them",
+UNKNOWN = ("where, when and why the images were taken; consent and licence", "blood or marrow; images of one slide",
+           "age, sex and treatment of the patients", "stain, microscope, camera and who operated them",
            "who annotated, by which reference standard, how well they agreed")
 
 
