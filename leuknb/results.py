@@ -175,7 +175,7 @@ def run_grid(
 
 def run_cells(run: Run, config: Config, cells: list[tuple], features_of, progress: bool):
     "Run one cell after the other."
-    with tqdm(total=len(cells), desc="cells", disable=not progress) as bar:
+    with tqdm(total=len(cells), desc="models", disable=not progress) as bar:
         for pair, part in groupby(cells, key=lambda cell: cell[:2]):
             features = features_of(*pair)
             for name, variant, head in part:

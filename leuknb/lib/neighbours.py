@@ -9,8 +9,6 @@ __all__ = []
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.utils import gen_batches
 
 from leuknb.lib.progress import tqdm
 
@@ -23,6 +21,7 @@ class Short:
 
     def __init__(self, sample: np.ndarray, directions: int):  # (n, n_features)
         directions = min(directions, *sample.shape)
+        from sklearn.decomposition import PCA  # late: the explorer opens without scikit-learn
         found = PCA(directions, svd_solver="randomized", random_state=0).fit(sample)
         self.mean, self.directions = found.mean_.astype(np.float32), found.components_.T.astype(np.float32)
 
@@ -42,6 +41,7 @@ def shorten(rows: np.ndarray, mean: np.ndarray, directions: np.ndarray) -> np.nd
 def shortened(rows_of: Callable, n: int, directions: int) -> np.ndarray:  # rows_of: slice or row numbers -> rows
     "Shorten n rows, a block at a time."
     short = Short(rows_of(np.sort(np.random.default_rng(0).permutation(n)[:SAMPLE])), directions)
+    from sklearn.utils import gen_batches
     return np.concatenate([short(rows_of(block)) for block in gen_batches(n, BLOCK)])
 
 # %% ../../nbs/lib/neighbours.ipynb #d4382cea
@@ -61,11 +61,13 @@ class Cells:
 
     def _nearest_cells(self, rows, count):  # (n, count) uint16
         half = np.einsum("ij,ij->i", self.centres, self.centres) / 2
+        from sklearn.utils import gen_batches
         far = (half - rows[block] @ self.centres.T for block in gen_batches(len(rows), BLOCK))
         return np.concatenate([f.argpartition(count - 1, axis=1)[:, :count].astype(np.uint16) for f in far])
 
     def meetings(self, queries: np.ndarray, title: str = ""):  # (n, k) float32; title: of a progress bar
         "Yield numbers of queries (q,), of rows (m,), and their squared distances (q, m), cell by cell."
+        from sklearn.utils import gen_batches
         count = min(VISITS, len(self.centres))
         visited = self._nearest_cells(queries, count).ravel()
         order, ends = np.argsort(visited, kind="stable"), np.cumsum(np.bincount(visited, minlength=len(self.centres)))
