@@ -3,7 +3,8 @@
     python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-150] [--draws 200]
 
 The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv:
-a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters.
+a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters; and ablations-swap.csv:
+whether a model of whole images follows the cells or the background.
 """
 import argparse
 from pathlib import Path
@@ -76,7 +77,9 @@ def main():
         print(tables[-1].to_string(), flush=True)
     table = pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
     table.to_csv(args.out, index=False, float_format="%.5g", lineterminator="\n")
-    print(swap_table(rows, parts_of(rows, "blocks-75"), "blocks").to_string())
+    swap = swap_table(rows, parts_of(rows, "blocks-75"), "blocks")
+    swap.to_csv(Path(args.out).with_name("ablations-swap.csv"), index=False, float_format="%.5g", lineterminator="\n")
+    print(swap.to_string())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
-from sklearn.utils import gen_batches
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.files import check_disk
@@ -93,6 +92,7 @@ def minimise(rows_of, code: np.ndarray, width: int, outputs: int, loss, C: float
     n = len(code)
 
     def total(flat):
+        from sklearn.utils import gen_batches
         weights = flat.reshape(outputs, width + 1)
         slopes = weights / (C * n)
         slopes[:, -1] = 0  # intercepts have no penalty
