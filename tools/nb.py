@@ -175,12 +175,19 @@ def notebook_problems(path):
         (unclean, "is not clean; run `nbdev_clean`"),
         (folded != cells, "has cells that are not folded; run `python tools/nb.py text` and `build`"),
         (budgets.silent([c for c in cells if c["cell_type"] == "code"], path.parent == NBS), "lacks stored outputs; run `python tools/nb.py run`"),
+        (any(without_image(o) for o in outputs), "shows a figure as text alone; put `%matplotlib inline` into a hidden cell"),
         (any(map(budgets.is_placeholder, cells)), "holds a placeholder, a line of capitals alone"),
         (re.search(r" at 0x[0-9a-f]+", json.dumps(outputs)), "names a place in memory in its outputs; run `python tools/nb.py run`"),
         (any(o["output_type"] == "error" for o in outputs), "holds an error in its stored outputs"),
         (re.search(r"/(home|root|Users|work|tmp)/\w", json.dumps(outputs)), "names a path of one machine in its outputs"),
     ]
     return [f"nbs/{path.relative_to(NBS)}: {message}" for bad, message in checks if bad]
+
+
+def without_image(output):
+    "Whether an output names a figure and does not show it."
+    shown = output.get("data", {})
+    return "".join(shown.get("text/plain", "")).startswith("<Figure") and not any(kind.startswith("image/") for kind in shown)
 
 
 def check():
