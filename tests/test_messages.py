@@ -12,7 +12,8 @@ from leuknb.cli import as_options, main, parser
 
 ROOT = Path(leuknb.__file__).parent
 TYPED = {"evaluate": ["RUN", "--data", "DIR"], "predict": ["RUN", "IMAGE"], "explore": ["RUN"], "synth": ["OUT"], "report": ["RUN"], "segment": ["DIR", "OUT"], "pretrain": ["OUT"],
-         "course": ["DIR"], "push": ["RUN", "REPO"], "pull": ["REPO", "OUT"], "completion": ["bash"]}
+         "course": ["DIR"], "push": ["RUN", "REPO"], "pull": ["REPO", "OUT"], "completion": ["bash"],
+         "card": ["DIR"], "export": ["RUN", "FILE"]}
 COMMANDS = next(action.choices for action in parser()._actions if action.dest == "command")
 CHECKS = {"check_choice": "{} '{{}}': choose from {{}}", "check_number": "{}=7: give a number"}
 

@@ -59,7 +59,8 @@ def model_fields(readout: Readout) -> dict:
     stored = run.models[(run.models[list(CELL)] == list(readout.cell)).all(axis=1)]
     chosen = ", ".join(f"{k} {v}" for part in stored["chosen"] for k, v in part.items()) or none
     facts, versions = config.get("weights", {}).get(backbone, {}), config.get("versions", {})
-    software = [f"{k} {v}" for k, v in (versions | config.get("machine", {})).items()]
+    machine = {name: value for name, value in config.get("machine", {}).items() if not isinstance(value, dict)}
+    software = [f"{name} {value}" for name, value in (versions | machine).items()]
     choice = "the best inner validation accuracy, in which test images had no part"
     network = {name: facts.get(name, none) for name in ("size", "pool", "layer", "weights")}
     return {**network, "title": readout.title, "variant": variant, "weights_digest": facts.get("digest", none),

@@ -428,7 +428,7 @@ def test_a_link_restores_the_view(page, served, run):
     other.locator(".lk-title", has_text=last).wait_for()
     expect_shown(other, predictions(run)["image"].nunique())
     assert other.locator(".lk-sort select").input_value() == page.locator(".lk-sort select").input_value()
-    assert other.locator(".lk-card[aria-selected=true]").count() == 1
+    other.locator(".lk-card[aria-selected=true]").wait_for(state="attached")
     other.goto(link.split("#")[0] + "#view=nonsense")
     other.reload()
     other.locator(".lk-problem", has_text="This is no link to a view").wait_for()
