@@ -9,6 +9,8 @@ import argparse
 import os
 import tempfile
 import time
+from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +53,9 @@ def plainly(name, node, images):
     return len(images) / (time.perf_counter() - start), sum(map(len, rows))
 
 
-def ours(name, layer, paths):
+def ours(name, layer, paths, precision):
     "Images a second, without a cache, and again from a warm one."
-    backbone = Backbone(name, "random", layer=layer, precision=resolve_precision(), cache=False, progress=False).fit()
+    backbone = Backbone(name, "random", layer=layer, precision=precision, cache=False, progress=False).fit()
     start = time.perf_counter()
     backbone.transform(paths)
     cold = len(paths) / (time.perf_counter() - start)
@@ -71,11 +73,13 @@ def speed(data, n):
         images = ImageFolder(data / "Original" if data else synthetic(Path(folder) / "smears", n), transform)
         some = np.linspace(0, len(images) - 1, min(n, len(images))).astype(int)
         paths, rows = [images.samples[i][0] for i in some], []
+        precisions = [resolve_precision(), *(["int8"] if all(map(find_spec, ("openvino", "nncf"))) else [])]
         for name in ("alexnet", "vgg19"):
-            cold, warm, how = ours(name, "fc7", paths)
             plain, _ = plainly(name, layer_names(name)["fc7"], Subset(images, some))
-            rows.append({"backbone": name, "layer": "fc7", "images": len(paths), "plain / s": plain, "ours / s": cold,
-                         "ratio": cold / plain, "cached / s": warm, "ours in": how})
+            for layer, precision in product(("fc7", "stats"), precisions):
+                cold, warm, how = ours(name, layer, paths, precision)
+                rows.append({"backbone": name, "layer": layer, "images": len(paths), "plain (fc7) / s": plain, "ours / s": cold,
+                             "ratio": cold / plain, "cached / s": warm, "ours in": how})
     print(pd.DataFrame(rows).round(1).to_string(index=False))
 
 

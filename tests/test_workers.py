@@ -138,3 +138,23 @@ def test_features_are_bit_equal(smears, tmp_path, monkeypatch, pair):
     other.write_bytes(b"nor this")
     with pytest.raises(InputError, match="2 images cannot be used"):
         backbone.transform([broken, *paths[:3], other])
+
+
+def test_a_network_that_cannot_be_sent_is_named_where_it_is_used():
+    import threading
+
+    from torch import nn
+
+    from leuknb.lib import architectures
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    network.notes = threading.local()
+    architectures.register_backbone("unsendable", lambda: network)
+    try:
+        packed = architectures.packed()
+        assert isinstance(packed["unsendable"], str)
+        workers.carry()  # what needs no such network is computed elsewhere all the same
+        architectures.unpack(packed)
+        with pytest.raises(InputError, match="'unsendable' cannot be sent to other processes"):
+            architectures.registered("unsendable").build()
+    finally:
+        architectures.REGISTERED.pop("unsendable")

@@ -9,9 +9,11 @@ __all__ = ['register_backbone', 'preset_of']
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import entry_points
 from threading import local
 
+import cloudpickle
 import torch
 from torch import nn
 
@@ -133,7 +135,6 @@ def checked_outputs(name: str, taps: nn.Module, size: int) -> dict:  # node -> a
 
 # %% ../../nbs/lib/architectures.ipynb #17be4ba5
 REGISTERED = {}  # name -> Architecture
-CARRIED["backbones"] = lambda: REGISTERED, lambda networks: REGISTERED.update(networks)  # to other processes
 
 # %% ../../nbs/lib/architectures.ipynb #b0bfaa88
 def register_backbone(
@@ -186,3 +187,29 @@ def registered(name: str) -> Architecture | None:
 def offered() -> list[str]:
     "List the names of registered networks."
     return sorted({*REGISTERED, *(point.name for point in entry_points(group="leuknb.backbones"))})
+
+# %% ../../nbs/lib/architectures.ipynb #6095ba8e
+def packed() -> dict:  # name -> bytes, or the reason why there are none
+    "Pack the registered networks for other processes."
+    def pack(network):
+        try:
+            return cloudpickle.dumps(network)
+        except Exception as error:  # of somebody else's class
+            return str(error)
+    return {name: pack(network) for name, network in REGISTERED.items()}
+
+
+def unpack(networks: dict):  # from `packed`
+    "Register the networks of the process that hands out tasks."
+    for name, content in networks.items():
+        sent = isinstance(content, bytes)
+        REGISTERED[name] = cloudpickle.loads(content) if sent else Architecture(name, partial(not_sent, name, content))
+
+
+def not_sent(name: str, reason: str):
+    "Raise the `InputError` of a network that only its own process has."
+    raise InputError(f"backbone {name!r} cannot be sent to other processes ({reason}); compute in one process, or "
+                     "let an installed package offer it")
+
+
+CARRIED["backbones"] = packed, unpack
