@@ -43,6 +43,7 @@ class Case:
     cat: pd.DataFrame  # a catalogue
     parts: pd.DataFrame | None = None  # image, fold, split; None: the split that suits the catalogue
     models: dict | None = None  # name -> pipeline over paths of original images, fitted on fold 0's training rows
+    chosen: str | None = None  # the model that was chosen without the test images
     predictions: pd.DataFrame | None = None  # of a run with that split; None: the models predict
     segmented: dict | None = None  # name -> fitted estimator over paths of segmented images
     how: str = "by image"  # the split in words
@@ -73,8 +74,8 @@ class Case:
 def shortcut_chapter(case: Case) -> Chapter:
     "Compare shortcuts with their yardsticks, and models with shortcuts."
     table = shortcut_table(case.cat, case.parts, case.correct, case.features, case.progress)
-    chapter = Chapter("What features without cells predict", shortcut_verdicts(table, case.how), {"shortcuts": table},
-                      {"shortcuts": plot_shortcuts(table)})
+    chapter = Chapter("What features without cells predict", shortcut_verdicts(table, case.how, case.chosen),
+                      {"shortcuts": table}, {"shortcuts": plot_shortcuts(table)})
     few_groups = case.cat["group"].nunique() < case.cat["image"].nunique() / 2
     if not (case.thorough or few_groups):
         return chapter
@@ -248,6 +249,7 @@ def audit_run(
     check_audit(run.choices.seed, **options)
     cat, left_out = usable_images(run, on_bad, progress)
     names = model_names(run, "original")[:1 if brief else None]
+    chosen = next(iter(names), None)
     names.sort(key=lambda name: name.split("/")[1] in OVER_PATHS)  # the first is fitted anew under stricter splits
     models = {name: pipeline(run, name, progress=False) for name in names}
     segmented = {name: pipeline(run, name, progress=False) for name in model_names(run, "segmented")[:1]}
@@ -256,7 +258,7 @@ def audit_run(
     defaults = {**BRIEF, "images": 16 if slow else 64} if brief else {"images": 160}
     how = SPLIT_WORDS.get(run.choices.split, "as given")
     parts = run.split[run.split["image"].isin(cat["image"])]
-    result = audit(cat, parts, models, predictions=run.predictions, segmented=segmented, how=how,
+    result = audit(cat, parts, models, chosen=chosen, predictions=run.predictions, segmented=segmented, how=how,
                    about=f"Run {run.path.name}, split {how}", refit=frozen, seed=run.choices.seed, progress=progress,
                    **{**defaults, **options})
     result.notes = left_out + result.notes

@@ -218,8 +218,12 @@ def shortcut_table(
     return Intervals(table, columns=columns.split())
 
 # %% ../nbs/60_shortcuts.ipynb #37cea641
-def shortcut_verdicts(table: pd.DataFrame, how: str = "") -> list[str]:
-    "Say what a `shortcut_table` shows, under a split in words, such as `by group`."
+def shortcut_verdicts(
+    table: pd.DataFrame,  # from `shortcut_table`
+    how: str = "",  # the split in words, such as `by group`
+    model: str | None = None,  # that was chosen without the test images; None: the best on them
+) -> list[str]:
+    "Say what a `shortcut_table` shows."
     rows = table.set_index("name")
     shortcuts, models = rows[rows["kind"] == "shortcut"], rows[rows["kind"] == "model"]
     best = shortcuts["accuracy"].idxmax()
@@ -234,18 +238,19 @@ def shortcut_verdicts(table: pd.DataFrame, how: str = "") -> list[str]:
         verdicts.append(f"Too few images or groups to decide about {', '.join(open_ones)}: "
                         "the gap is large, and so is its interval.")
     if len(models):
-        verdicts.append(model_verdict(rows, models["accuracy"].idxmax()))
+        best = "" if model in models.index or len(models) == 1 else f" (of {len(models)} the best on these images)"
+        verdicts.append(model_verdict(rows, model if model in models.index else models["accuracy"].idxmax(), best))
     return [f"Split {how}: {verdict}" for verdict in verdicts] if how else verdicts
 
 # %% ../nbs/60_shortcuts.ipynb #2a2ede72
 COLOUR_SHORTCUTS = ("mean colour", "colour mean and spread", "colour histogram", "background colour", "stain hue")
 
 
-def model_verdict(rows: pd.DataFrame, model: str) -> str:
+def model_verdict(rows: pd.DataFrame, model: str, why: str = "") -> str:  # why: it was chosen, where that matters
     "Compare a model with colour alone and with the best shortcut; rows are of `shortcut_table`, by name."
     row = rows.loc[model]
     colours = rows.loc[rows.index.isin(COLOUR_SHORTCUTS), "accuracy"]
-    sentences = [f"The model {model} is right about {percent(row['accuracy'])} %."]
+    sentences = [f"The model {model}{why} is right about {percent(row['accuracy'])} %."]
     if len(colours):
         sentences.append(f"Colour alone ({colours.idxmax()}) reaches {percent(colours.max())} %.")
     gap, interval = round(100 * row["gap"], 1), points(row["gap_low"], row["gap_high"])

@@ -96,3 +96,12 @@ def test_unknown_shortcuts_and_missing_images_are_refused(cats):
         shortcuts.shortcut_features(cats["clean"]["path"], ["colours"])
     with pytest.raises(InputError, match="no original images"):
         shortcuts.table_features(cats["clean"].query("variant == 'segmented'"), ["stain hue"], **QUIET)
+
+
+def test_the_verdict_speaks_of_the_model_that_was_chosen_or_says_how_it_was():
+    rows = [("chance", "chance", 0, 40, 0.25, 0.1, 0.4, "chance", 0, 0, 0, False), ("stain hue", "shortcut", 2, 40, 0.5, 0.4, 0.6, "chance", 0.2, 0.1, 0.3, True)]
+    rows += [(name, "model", 0, 40, value, 0.7, 1, "stain hue", value - 0.5, 0.1, 0.6, True) for name, value in (("a", 0.9), ("b", 0.95))]
+    columns = "name kind numbers n accuracy low high against gap gap_low gap_high found"
+    table = pd.DataFrame(rows, columns=columns.split())
+    assert "The model a is right about 90.0 %" in shortcuts.shortcut_verdicts(table, model="a")[-1]
+    assert "The model b (of 2 the best on these images) is right about 95.0 %" in shortcuts.shortcut_verdicts(table)[-1]
