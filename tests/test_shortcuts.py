@@ -1,5 +1,6 @@
 "Shortcuts in folders in which the truth is known."
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
