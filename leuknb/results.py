@@ -199,7 +199,7 @@ def run_cell_tasks(run: Run, config: Config, cells: list[tuple], features_of, pr
     for features in every.values():
         features.progress = False
     jobs = [(run, config, head, every[name, variant]) for name, variant, head in cells]
-    list(run_tasks(run_cell, jobs, "cells", progress))
+    list(run_tasks(run_cell, jobs, "models", progress))
 
 # %% ../nbs/70_results.ipynb #a8281dd0
 def compare_with_paper(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from joblib.externals.loky import get_reusable_executor
-from work_tasks import card, facts, killed_once, kills, process
+from work_tasks import card, facts, killed_once, kills, name_of, process
 
 from leuknb.backbones import Backbone
 from leuknb.cli import main
@@ -158,3 +158,15 @@ def test_a_network_that_cannot_be_sent_is_named_where_it_is_used():
             architectures.registered("unsendable").build()
     finally:
         architectures.REGISTERED.pop("unsendable")
+
+
+def test_a_registered_network_reaches_other_processes_that_knew_nothing_of_it(light):
+    from torch import nn
+
+    from leuknb.lib import architectures
+    architectures.register_backbone("sent", nn.Sequential(nn.Linear(3, 5)))
+    try:
+        with use_workers(workers=2):
+            assert list(run_tasks(name_of, [("sent", k) for k in range(4)], progress=False)) == [5] * 4
+    finally:
+        architectures.REGISTERED.pop("sent")

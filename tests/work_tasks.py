@@ -28,3 +28,8 @@ def card(number, _):
 
 def facts(number, _):
     return sys.modules["torch"].get_num_threads(), os.getcwd(), os.environ.get("LEUKNB_CACHE")
+
+
+def name_of(network, _):
+    from leuknb.lib.architectures import registered
+    return registered(network).build()[0].out_features

@@ -176,6 +176,7 @@ def notebook_problems(path):
         (folded != cells, "has cells that are not folded; run `python tools/nb.py text` and `build`"),
         (budgets.silent([c for c in cells if c["cell_type"] == "code"], path.parent == NBS), "lacks stored outputs; run `python tools/nb.py run`"),
         (any(without_image(o) for o in outputs), "shows a figure as text alone; put `%matplotlib inline` into a hidden cell"),
+        (re.search(r"\d%\|", json.dumps(outputs)), "shows a progress bar in its outputs; run `python tools/nb.py run`"),
         (any(map(budgets.is_placeholder, cells)), "holds a placeholder, a line of capitals alone"),
         (re.search(r" at 0x[0-9a-f]+", json.dumps(outputs)), "names a place in memory in its outputs; run `python tools/nb.py run`"),
         (any(o["output_type"] == "error" for o in outputs), "holds an error in its stored outputs"),

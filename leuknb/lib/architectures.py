@@ -212,4 +212,4 @@ def not_sent(name: str, reason: str):
                      "let an installed package offer it")
 
 
-CARRIED["backbones"] = packed, unpack
+CARRIED["leuknb.lib.architectures"] = packed, unpack

@@ -54,7 +54,8 @@ def _facts(table, min_size):
     jobs, facts = [(path, min_size) for path in table["path"]], []
     with warnings.catch_warnings():  # once, around all threads: they share the filters
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        for place, result in zip(places, run_tasks(examine, jobs, "reading images", delay=3, leave=False)):
+        found = run_tasks(examine, jobs, "reading images", delay=3, leave=False)
+        for result, place in zip(found, places):  # in this order, so that the tasks come to their end
             if "thumb" in result:
                 thumbs[place] = result.pop("thumb")
             facts.append(result)

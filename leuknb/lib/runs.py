@@ -7,11 +7,9 @@ __all__ = ['Run']
 
 # %% ../../nbs/lib/runs.ipynb #1f38a119
 import json
-import platform
 import re
 from dataclasses import asdict, fields
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -188,18 +186,6 @@ class Run(RunPlaces):
         return f"<p>{title}</p>{table}<p>{DISCLAIMER}</p>"
 
 # %% ../../nbs/lib/runs.ipynb #11de7865
-def versions() -> dict:
-    "List the software that a result depends on."
-    names = ("leuknb", "numpy", "pandas", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision")
-    installed = {"python": platform.python_version()}
-    for name in names:
-        try:
-            installed[name] = version(name)
-        except PackageNotFoundError:
-            installed[name] = "not installed"
-    return installed
-
-
 def data_facts(
     cat: pd.DataFrame,  # a catalogue
     root: str | Path,

@@ -23,8 +23,9 @@ from .chapters import Audit
 from .config import Config
 from .errors import InputError, plural
 from .files import check_present, check_writable, digest
-from .runs import Run, data_facts, start_run, versions, write_table
+from .runs import Run, data_facts, start_run, write_table
 from .templates import DISCLAIMER
+from .workers import versions
 from ..report import write_figures, write_report
 from ..results import write_tables
 from ..splits import save_split, split

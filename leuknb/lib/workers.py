@@ -17,6 +17,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -67,7 +68,7 @@ def fixed_threads(counts: dict | None):  # from `thread_counts`; None: as they a
             set_threads(before)
 
 # %% ../../nbs/lib/workers.ipynb #b38ffef7
-CARRIED = {}  # name -> (get, put): state of a module that its functions need in other processes
+CARRIED = {}  # name of a module -> (get, put): state that its functions need in other processes
 HERE = threading.local()  # of a thread of a worker: the state that it has
 
 
@@ -100,6 +101,7 @@ class State:
         os.environ.update({"LEUKNB_CACHE": self.cache} if self.cache else {})
         ASSUMED.update(self.bits)
         for name, value in cloudpickle.loads(carried.tobytes()).items():
+            import_module(name)
             CARRIED[name][1](value)
         HERE.token = self.token
 
@@ -234,7 +236,7 @@ def run_tasks(
 
 # %% ../../nbs/lib/workers.ipynb #2fa98cfe
 SECONDS = 10  # that a cluster has to answer
-SOFTWARE = ("leuknb", "torch", "torchvision", "scikit-learn", "numpy", "pillow")
+SOFTWARE = ("leuknb", "numpy", "pandas", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision")
 
 
 def processor() -> tuple[str, str]:  # its name; what it can that makes a difference to numbers
@@ -246,15 +248,20 @@ def processor() -> tuple[str, str]:  # its name; what it can that makes a differ
     return facts.get("model name") or platform.processor() or platform.machine(), " ".join(sorted(flags))
 
 
-def worker_facts() -> dict:
-    "Describe a worker: versions of the software, and its processor."
-    versions = {"python": platform.python_version()}
+def versions() -> dict:
+    "List the software that a result depends on."
+    installed = {"python": platform.python_version()}
     for name in SOFTWARE:
         try:
-            versions[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = "none"
-    return {"versions": versions, "processor": processor()}
+            installed[name] = "not installed"
+    return installed
+
+
+def worker_facts() -> dict:
+    "Describe a worker: versions of the software, and its processor."
+    return {"versions": versions(), "processor": processor()}
 
 # %% ../../nbs/lib/workers.ipynb #fb031762
 def check_workers(client):  # of Dask
