@@ -9,4 +9,4 @@ $(COMMANDS):
 	@$(PYTHON) tools/dev.py $@
 
 bench:
-	@$(PYTHON) tools/dev.py bench $(DATA)
+	@$(PYTHON) tools/dev.py bench $(DATA) $(if $(ONLY),--only $(ONLY)) $(if $(ROWS),--rows $(ROWS))

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .lib.errors import check_choice
 from .lib.settings import estimator, setting
-from .splits import block_numbers
+from .splits import block_numbers, each_fold
 
 # %% ../nbs/66_novelty.ipynb #47e16a3d
 def stretches(y: np.ndarray, folds: int) -> np.ndarray:  # (n,) numbers from 0 to folds - 1
@@ -122,3 +122,16 @@ def foreign_image(kind: str, seed: int = 0, size: int = 224) -> np.ndarray:  # (
     draw = FOREIGN[check_choice("foreign image", kind, FOREIGN)]
     rng = np.random.default_rng([seed, zlib.crc32(kind.encode())])
     return np.rint(draw(rng, size)).clip(0, 255).astype(np.uint8)
+
+# %% ../nbs/66_novelty.ipynb #59997eb3
+MOST = 20_000  # training images: with more, distances between all of them take too long
+
+
+def held_out_novelty(rows, split_table, features) -> np.ndarray:  # features: fold -> (n, d); (n_held_out,), by fold
+    "Score held-out images against the training images of their fold; NaN where these are more than `MOST`."
+    labels, found = rows["label"].astype(str).to_numpy(), []
+    for fold, train, test in each_fold(rows, split_table):
+        X, few = features(fold), len(train) <= MOST
+        score = NoveltyScore().fit(X[train], labels[train]).score_samples(X[test]) if few else np.full(len(test), np.nan)
+        found.append(score)
+    return np.concatenate(found)

@@ -30,13 +30,13 @@ from .lib.glass import check_glass
 from .lib.models import predict, predicted_table, store_model
 from .lib.progress import tqdm
 from leuknb.lib.runs import (
-    Run, data_facts, machine, read_json, read_table, start_run, versions, weight_facts, write_table,
+    Run, data_facts, machine, read_json, read_table, start_run, weight_facts, write_table,
 )
 from .lib.readout import check_reading
 from .lib.shards import as_begun, cells_of, check_join, check_joined, missing_cells, read_shard, writer, writing
 from .lib.tables import OVER_PATHS
 from .lib.templates import DISCLAIMER
-from .lib.workers import check_seen, elsewhere, run_tasks
+from .lib.workers import check_seen, elsewhere, run_tasks, versions
 from .metrics import score_predictions
 from .paper import published
 from .report import write_figures, write_report

@@ -7,7 +7,7 @@
     test-browser   the tests that drive a browser
     lab            the tour in JupyterLab
     docs           the documentation site, in _site/html
-    bench [DIR]    the benchmarks, on a folder of images if one is named
+    bench [DIR]    the benchmarks, on a folder of images if one is named; --only million --rows 1e4,1e5,1e6 for large sizes
     release-check  build, check and install what would be released
     constraints    the versions that are known to work together, anew
     clean          remove the environment and what was built

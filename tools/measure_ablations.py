@@ -3,8 +3,8 @@
     python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-150] [--draws 200]
 
 The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv:
-a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters; and ablations-swap.csv:
-whether a model of whole images follows the cells or the background.
+a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters; ablations-swap.csv:
+whether a model of whole images follows the cells or the background; and ablations-variants.csv: trained on original images and tested on segmented ones, and back.
 """
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from leuknb import ablations
-from leuknb.ablations import ABLATIONS, ablated_features, ablation_table, swap_table
+from leuknb.ablations import ABLATIONS, ablated_features, ablation_table, swap_table, variant_table
 from leuknb.data import catalogue
 from leuknb.lib.cache import cache_folder
 from leuknb.lib.clusters import clustered_interval, clusters_of
@@ -55,6 +55,14 @@ def few_clusters(rows, parts, scheme):
     return notes
 
 
+def crossings(data, rows, names):
+    "Train on one variant and test on the other, on each split."
+    every = catalogue(data)
+    every = every[every["image"].isin(rows["image"])].assign(group=lambda t: t["image"].map(rows.set_index("image")["group"]))
+    tables = [variant_table(every, parts_of(every, name), name.partition("-")[0]).assign(split=name) for name in names]
+    return pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
+
+
 def main():
     "Measure, and write the table."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -80,6 +88,9 @@ def main():
     swap = swap_table(rows, parts_of(rows, "blocks-75"), "blocks")
     swap.to_csv(Path(args.out).with_name("ablations-swap.csv"), index=False, float_format="%.5g", lineterminator="\n")
     print(swap.to_string())
+    variants = crossings(args.data, rows, args.splits.split(","))
+    variants.to_csv(Path(args.out).with_name("ablations-variants.csv"), index=False, float_format="%.5g", lineterminator="\n")
+    print(variants.to_string())
 
 
 if __name__ == "__main__":

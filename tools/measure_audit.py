@@ -5,8 +5,9 @@
     python tools/measure_audit.py black DIR         audit-black.csv
     python tools/measure_audit.py oracle            audit-oracle.csv
 
-Each writes into leuknb/assets/measured; shifts are measured by tools/measure_robust.py. The model is an RBF SVM on AlexNet features, pretrained on generated smears, of the whole image at 448
-pixels. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
+Each writes into leuknb/assets/measured; shifts are measured by tools/measure_robust.py. The model is an SVM on AlexNet features, pretrained on generated smears, as
+`leuknb reproduce` fits it. Images of one registered field are one group: they are kept together, but for the paper's split, and intervals count them, or
+stretches of files. Finished pieces are kept in runs/audit, so that an interrupted measurement continues.
 """
 import argparse
 import tempfile
@@ -16,6 +17,7 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 import leuknb.leakage as leakage
+from leuknb.scenes import file_order, scenes, with_scenes
 from leuknb.shortcuts import shortcut_head, shortcut_table, table_features
 from leuknb.lib import scoring
 from leuknb.backbones import Backbone
@@ -28,6 +30,7 @@ from leuknb.patients import make_smears
 ROOT = Path(__file__).resolve().parent.parent
 MEASURED, PIECES = ROOT / "leuknb" / "assets" / "measured", ROOT / "runs" / "audit"
 MODEL = "AlexNet + SVM"
+SPLITS = {"paper": ("paper", {}), "scene": ("group", {}), "blocks": ("blocks", {}), "blocks-150": ("blocks", {"embargo": 150})}
 
 
 def save(table, path):
@@ -46,45 +49,55 @@ def piece(name, make):
 
 def backbone(**options):
     "The features of the model."
-    return Backbone("alexnet", weights="synth", size=448, crop=False, **options)
+    return Backbone("alexnet", weights="synth", **options)
 
 
 def model_input(cat, variant="original"):
     "Rows, features and head of the model."
     rows = scoring.one_variant(cat, variant)
-    return rows, backbone().transform(rows["path"].tolist()), lambda: SVMHead(scale="standard", C=(10, 100), calibrate=False)
+    return rows, backbone().transform(rows["path"].tolist()), lambda: SVMHead(calibrate=False)
+
+
+def by_field(cat):
+    "The catalogue, its groups joined where images show one field."
+    return with_scenes(cat, scenes(file_order(cat, "original")))
 
 
 def shortcuts(cat):
-    "Every shortcut and the model, on three kinds of split."
-    features, (rows, inputs, make) = table_features(cat), model_input(cat)
-    tables = []
-    for scheme in ("paper", "group", "blocks"):
-        def table(scheme=scheme):
-            parts = split(cat, scheme)
+    "Every shortcut and the model, on four kinds of split."
+    joined, features, tables = by_field(cat), None, []
+    for name, (scheme, options) in SPLITS.items():
+        def table(name=name, scheme=scheme, options=options):
+            parts = split(joined, scheme, **options)
             models = {MODEL: scoring.score_rows(make, inputs, rows, parts)}
-            return shortcut_table(cat, parts, models, features).assign(split=scheme)
-        tables.append(piece(f"shortcuts-{scheme}", table))
+            return shortcut_table(joined, parts, models, features).assign(split=name)
+        if features is None and not (PIECES / f"field-shortcuts-{name}.csv").exists():
+            features, (rows, inputs, make) = table_features(joined), model_input(joined)
+        tables.append(piece(f"field-shortcuts-{name}", table))
+        print(tables[-1].to_string(), flush=True)
     save(pd.concat(tables), MEASURED / "audit-shortcuts.csv")
     parts = split(cat, "paper")
-    save(leakage.leak_table(cat, parts, leakage.leak_pairs(cat, parts)), MEASURED / "audit-leaks.csv")
+    pairs = leakage.leak_pairs(cat, parts)
+    fields = leakage.leak_table(joined, parts, pairs).iloc[:1].replace("same group", "same field")
+    save(pd.concat([leakage.leak_table(cat, parts, pairs), fields]), MEASURED / "audit-leaks.csv")
     save(leakage.mask_table(leakage.kept_shares(cat)), MEASURED / "audit-masks.csv")
 
 
 def splits(cat):
     "Two shortcuts and the model under stricter and stricter splits."
+    cat = by_field(cat)
     features = table_features(cat, ["colour histogram", "background colour"])
     models = {n: (*f, shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
     schemes, _ = leakage.scheme_splits(cat)
-    tables = [piece(f"splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, schemes)) for n, m in models.items()]
-    save(pd.concat(tables), MEASURED / "audit-splits.csv")
+    tables = [piece(f"field-splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, schemes)) for n, m in models.items()]
+    save(pd.concat(tables).replace({"scheme": {"by group": "by field"}}), MEASURED / "audit-splits.csv")
 
 
 def black(cat):
     "What a model of segmented images, fitted on the paper's kind of split, predicts for a black one."
     masked, inputs, _ = model_input(cat, "segmented")
     train, _ = train_test_rows(masked, split(cat, "paper"), 0)
-    head = SVMHead(scale="standard", C=(10, 100)).fit(inputs[train], masked["label"].astype(str).to_numpy()[train])
+    head = SVMHead().fit(inputs[train], masked["label"].astype(str).to_numpy()[train])
     save(leakage.predict_black({f"{MODEL}, segmented": make_pipeline(backbone(), head)}), MEASURED / "audit-black.csv")
 
 

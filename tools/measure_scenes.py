@@ -1,13 +1,14 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
-    python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,coverage,slides,novelty]
+    python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,shuffles,coverage,slides,novelty]
                                        [--models colour,plain-lda,white-lda,robust] [--null 300000]
 
 Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues.
 Writes to leuknb/assets/measured: scenes-counts.csv (copies, groups, scenes), scenes-lags.csv (similarity by lag), scenes-streams.csv,
 scenes-threshold.csv (correlations of pairs of one class, and of different ones),
 scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides),
-scenes-ladder.csv, scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
+scenes-ladder.csv, scenes-shuffles.csv (the ladder again, its settings chosen by three divisions into inner folds: least and most accurate),
+scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
 scenes-novelty.csv (share flagged in each block and class).
 """
 import argparse
@@ -108,27 +109,34 @@ def models(rows, args):
             return RobustHead().fit(X[0][train], y[train], groups, [copy[train] for copy in X[1:]]).predict(X[0][test])
         return predict
     return {"colour": lambda: (SVMHead(scale="standard"), ShortcutFeatures("colour histogram").fit(paths).transform(paths)),
+            "plain-svm": lambda: (SVMHead(), Backbone("alexnet", "synth").transform(paths)),
             "plain-lda": lambda: (LDAHead(), Backbone("alexnet", "synth").transform(paths)),
             "white-lda": lambda: (LDAHead(), white()),
             "robust": lambda: (robust([white(k) for k in range(recipe.copies + 1)]), None)}
 
 
-def ladders(rows, args):
+def ladders(rows, args, steps=STEPS, shuffles=1, names=None):
     "The ladder of each model, by scenes and streams."
     rows, place = with_scenes(rows, scenes(rows)), streams(rows)["place"].to_numpy()
     tables = []
-    for name in args.models.split(","):
+    for name in names or args.models.split(","):
         model = X = None
-        for step in STEPS:
-            kept = cache_folder() / "ladders" / f"{digest(name, step, rows['sha256'].tolist(), rows['group'].tolist(), place)}.csv"
+        for step in steps:
+            several = [shuffles] if shuffles > 1 else []
+            kept = cache_folder() / "ladders" / f"{digest(name, step, rows['sha256'].tolist(), rows['group'].tolist(), place, *several)}.csv"
             if not kept.exists():
                 if model is None:
                     model, X = models(rows, args)[name]()
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                ladder(model, rows, X, place, [step]).to_csv(kept, index=False)
+                ladder(model, rows, X, place, [step], shuffles=shuffles).to_csv(kept, index=False)
             tables.append(pd.read_csv(kept).assign(model=name))
             print(tables[-1].to_string(), flush=True)
     return pd.concat(tables)[["model", *tables[0].columns.drop("model")]]
+
+
+def shuffles(rows, args):
+    "Two heads in file order, each with three divisions into inner folds."
+    return ladders(rows, args, STEPS[:3], 3, ("plain-svm", "plain-lda"))
 
 
 def kept(name, key, make):
@@ -199,7 +207,7 @@ def counts(rows, args):
     return facts.groupby("class", sort=False).agg(how).reset_index().rename(columns={"group": "groups", "scene": "scenes"})
 
 
-PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders,
+PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "shuffles": shuffles,
          "coverage": coverage, "slides": slides, "novelty": novelty}
 
 

@@ -110,12 +110,13 @@ def check_tiles(scale, tile, overlap):
 
 
 def pooled_table(
-    table: pd.DataFrame,  # predictions of tiles or images: p_<class>..., novelty, distance
+    table: pd.DataFrame,  # predictions of tiles or images: p_<class>..., (raw_<class>...), novelty, distance
     names,  # (n,) the image, or patient, of each row
-) -> pd.DataFrame:  # a row a name: predicted, p_<class>..., novelty, distance, tiles
+) -> pd.DataFrame:  # a row a name: predicted, p_<class>..., (raw_<class>...), novelty, distance, tiles
     "Pool predictions by the mean of log probabilities, and the median of novelty and distance."
-    columns = [name for name in table if name.startswith("p_")]
-    pooled = pool(table[columns].to_numpy(float), names).rename(columns=dict(enumerate(columns)))
-    pooled.insert(0, "predicted", [name[2:] for name in pooled[columns].idxmax(axis=1)])
+    kinds = [[name for name in table if name.startswith(kind)] for kind in ("p_", "raw_")]
+    parts = [pool(table[kind].to_numpy(float), names).rename(columns=dict(enumerate(kind))) for kind in kinds if kind]
+    pooled, columns = parts[0].join([part.drop(columns="tiles") for part in parts[1:]]), sum(kinds, [])
+    pooled.insert(0, "predicted", [name[2:] for name in pooled[kinds[0]].idxmax(axis=1)])
     medians = table[["novelty", "distance"]].astype(float).groupby(np.asarray(names), sort=False).median()
     return pooled[["predicted", *columns]].join(medians).assign(tiles=pooled["tiles"].astype("Int64"))

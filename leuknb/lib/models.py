@@ -338,15 +338,16 @@ def classify(
     row: pd.Series,  # from `model_row`
     fitted,  # its pipeline
     paths: list,  # of images
-) -> pd.DataFrame:  # predicted, p_<class>..., novelty, distance
+) -> pd.DataFrame:  # predicted, p_<class>..., raw_<class>... (before the prior was mixed in), novelty, distance
     "Predict images that can be read, with every digit."
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
     table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
+    raw = table.iloc[:, 1:].rename(columns=lambda name: "raw_" + name[2:])
     score = novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None
     support = evidence(fitted[-1], inputs, score)
     table = towards_prior(table, support, training_rows(run, row["variant"])["label"])
     novelty, distance = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan, np.nan)
-    return table.assign(novelty=novelty, distance=distance)
+    return table.join(raw).assign(novelty=novelty, distance=distance)
 
 # %% ../../nbs/lib/models.ipynb #ab09dd41
 def predicted_images(
@@ -355,12 +356,13 @@ def predicted_images(
     model: str | None,  # backbone/head/variant
     on_bad: str,
     tiling: dict,  # scale, tile, overlap
+    raw: bool = False,  # keep probabilities before the prior was mixed in, raw_<class>, by which images are ranked
     **settings,  # of the Backbone
 ) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
     "Classify images, whole or tile by tile."
     fitted = pipeline(run, model, **settings)
     listed = listed_images(run, fitted, images, on_bad)
-    return predicted_listed(run, model_row(run, model), fitted, listed, on_bad, tiling)
+    return predicted_listed(run, model_row(run, model), fitted, listed, on_bad, tiling, raw)
 
 
 def listed_images(
@@ -381,6 +383,7 @@ def predicted_listed(
     listed: list,  # from `listed_images`
     on_bad: str,
     tiling: dict,  # scale, tile, overlap
+    raw: bool = False,  # as in `predicted_images`
 ) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
     "Classify images that were listed, of which at least one can be used."
     paths, reasons = [path for path, reason in listed if not reason], {str(path): why for path, why in listed}
@@ -393,6 +396,7 @@ def predicted_listed(
     if tiling["scale"] is None and row["head"] != "morphology":  # which measures cells in red cells already
         notes += scale_notes(paths, training, tiling["tile"])
     rows = {name: number for number, name in enumerate(names)}
+    table = table if raw else table[[name for name in table if not name.startswith("raw_")]]
     table = table.assign(abstain=(table["novelty"] > NOVEL).astype("boolean")).reset_index(drop=True)
     table = table.reindex([rows.get(str(path), -1) for path, _ in listed]).reset_index(drop=True)
     table.insert(0, "image", [str(path).encode(errors="backslashreplace").decode() for path, _ in listed])

@@ -57,12 +57,13 @@ def ridge_correct(
     codes: np.ndarray,  # (sets, n) class numbers
     rows: pd.DataFrame,  # catalogue rows, in the order of X
     parts: pd.DataFrame,  # image, fold, split
+    other: np.ndarray | None = None,  # (n, d) features to test on, such as those of segmented images; None: X
 ) -> pd.DataFrame:  # a row for each tested image, a column for each set: share of its tests that were correct
     "Fit and test a ridge classifier for every set of labels."
-    tested, eye = [], np.eye(codes.max() + 1)
+    tested, eye, other = [], np.eye(codes.max() + 1), X if other is None else other
     for _, train, test in each_fold(rows, parts):
         targets = eye[codes[:, train]].transpose(1, 0, 2).reshape(len(train), -1)
-        centre, hat = targets.mean(axis=0), hat_matrix(X[train].astype(float), X[test].astype(float))
+        centre, hat = targets.mean(axis=0), hat_matrix(X[train].astype(float), other[test].astype(float))
         scores = hat @ (targets - centre) + centre
         predicted = scores.reshape(len(test), len(codes), -1).argmax(axis=-1)
         tested.append(pd.DataFrame(predicted == codes[:, test].T, index=rows["image"].to_numpy()[test]))

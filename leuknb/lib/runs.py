@@ -131,6 +131,12 @@ class RunTables:
         columns = ("image", *CELL, "weights", "split", "fold", "true", "predicted")
         return read_table(self.path / "predictions.csv", columns)
 
+    @cached_property
+    def novelty(self) -> pd.DataFrame | None:
+        "Novelty of held-out images: image, backbone, head, variant, fold, novelty; None where it is not kept."
+        path = self.path / "novelty.csv"
+        return read_table(path, ("image", *CELL, "fold", "novelty")) if path.exists() else None
+
     metrics = cached_property(lambda self: read_table(self.path / "metrics.csv"))
     comparison = cached_property(lambda self: read_table(self.path / "comparison.csv"))
 
