@@ -306,7 +306,7 @@ def variant_table(
     parts: pd.DataFrame,  # image, fold, split
     scheme: str = "",  # name of the split, where it has one
     progress: bool = True,
-) -> Intervals:  # trained, tested, n, accuracy, low, high, gap (to training on the tested variant), gap_low, gap_high
+) -> Intervals:  # trained, tested, n, accuracy, low, high, gap to training on the tested variant, gap_low, gap_high
     "Train AlexNet and a ridge classifier on one variant, and test it on the other."
     from leuknb.backbones import Backbone
     names, network = ("original", "segmented"), Backbone("alexnet", weights="synth", progress=progress)

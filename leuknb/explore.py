@@ -8,6 +8,7 @@ __all__ = ['Explorer', 'explore', 'static_gallery']
 # %% ../nbs/80_explore.ipynb #27f5d576
 import html
 import os
+from functools import cached_property
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -59,7 +60,8 @@ def columns(left, right):
     return beside(left, Splitter(), beside(right, name="lk-side"), name="lk-body")
 
 # %% ../nbs/80_explore.ipynb #7f00e33c
-TABS = ["Image", "Confusion matrix", "Feature map", "Compare", "Raters", "Try an image"]
+TABS = {"Image": ["detail"], "Confusion matrix": ["matrix", "patients"], "Feature map": ["map"], "Compare": ["pairs"],
+        "Raters": ["raters"], "Try an image": ["trial"]}  # title -> panels
 
 
 class Panes(widgets.VBox):
@@ -69,14 +71,9 @@ class Panes(widgets.VBox):
         self.run = Run(getattr(run, "path", run))
         self.state, self.sources = State(self.run, rater, blinded), open_sources(self.run, images)
         self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)
-        self.detail, self.matrix = Detail(self.state, self.sources), MatrixPanel(self.state)
-        self.map, self.trial = MapPanel(self.state, self.sources), TryPanel(self.state, self.sources)
-        self.pairs, self.raters = PairsPanel(self.state, self.sources), RatersPanel(self.state)
-        self.patients = PatientTable(self.state, self.matrix.model)
-        self.counts = widgets.VBox([self.matrix, self.patients])
-        panels = [self.detail, self.counts, self.map, self.pairs, self.raters, self.trial]
-        shown = slice(1 if blinded else None)
-        self.tabs = widgets.Tab(panels[shown], titles=TABS[shown])
+        self.detail = Detail(self.state, self.sources)
+        shown = [self.detail, *(beside(name="lk-panel") for _ in TABS[1:])][:1 if blinded else None]
+        self.tabs = widgets.Tab(shown, titles=list(TABS)[:len(shown)])
         self.head = widgets.HTML(headline(self.run, self.state))
         self.problem = widgets.HTML(problems_html(self.state, self.sources.images))
         self.toolbar = ToolbarPanel(self.state, self.sources.images, self.report)
@@ -84,15 +81,23 @@ class Panes(widgets.VBox):
         super().__init__([top, self.problem, self.filters, columns(self.gallery, self.tabs)])
         self.add_class("leuknb")
         self.state.observe(lambda _: self.tabs.set_trait("selected_index", 0), "opened")
-        self.tabs.observe(lambda change: self.to_front(panels[change["new"] or 0]), "selected_index")
+        self.tabs.observe(lambda change: self.to_front(change["new"] or 0), "selected_index")
 
-    def to_front(self, panel):
-        "Let a panel work that shows something costly when it comes to the front."
-        self.patients.to_front(panel is self.counts)
-        self.map.to_front(panel is self.map)
-        self.pairs.to_front(panel is self.pairs)
-        if panel is self.raters:
-            self.raters.fill()
+    # Made when they are first needed, so that the gallery need not wait for them.
+    matrix = cached_property(lambda self: MatrixPanel(self.state))
+    patients = cached_property(lambda self: PatientTable(self.state, self.matrix.model))
+    map = cached_property(lambda self: MapPanel(self.state, self.sources))
+    pairs = cached_property(lambda self: PairsPanel(self.state, self.sources))
+    raters = cached_property(lambda self: RatersPanel(self.state))
+    trial = cached_property(lambda self: TryPanel(self.state, self.sources))
+
+    def to_front(self, at):
+        "Fill a tab, and let a panel work that shows something costly while it is in front."
+        names, place = list(TABS.values())[at], self.tabs.children[at]
+        if at and not place.children:
+            place.children = [getattr(self, name) for name in names]
+        for name in {"patients", "map", "pairs", "raters"} & vars(self).keys():
+            getattr(self, name).to_front(name in names)
 
     def report(self, text=""):
         "Show what is missing in the run, and a text."

@@ -89,17 +89,22 @@ def with_ends(**values) -> dict:  # name=(value, low, high)
     return {f"{name}{end}": v for name, three in values.items() for end, v in zip(("", "_low", "_high"), three)}
 
 # %% ../nbs/68_external.ipynb #f179c8be
-def pooled_groups(positive: np.ndarray, score: np.ndarray, groups: np.ndarray) -> tuple:  # positive, called, score
+def pooled_groups(
+    positive: np.ndarray,  # (n,) bool
+    score: np.ndarray,  # (n,) by which images are ranked
+    groups: np.ndarray,  # (n,)
+    p: np.ndarray | None = None,  # (n,) probability of positive; None: the score
+) -> tuple:  # of each group: positive, called positive, score
     "Give one answer for each group: the mean log odds of its images; groups with images of both kinds are left out."
     truth = pd.Series(positive).groupby(groups, sort=False)
     pure = truth.nunique() == 1
-    pooled = pool(np.c_[1 - score, score], groups)[1][pure].to_numpy()
-    return truth.first()[pure].to_numpy(bool), pooled > 0.5, pooled
+    ranked, answer = (pool(np.c_[1 - s, s], groups)[1][pure].to_numpy() for s in (score, score if p is None else p))
+    return truth.first()[pure].to_numpy(bool), answer > 0.5, ranked
 
 
 def measures(
     images: pd.DataFrame,  # positive, group
-    model: str,  # columns `MODEL score` and `MODEL positive`
+    model: str,  # columns `MODEL score`, `MODEL positive`, and where it is another one `MODEL probability`
 ) -> list[dict]:  # by image; where groups are known, with intervals by group, and pooled over each group
     "Measure one model on one set."
     positive, groups = images["positive"].to_numpy(bool), images["group"].to_numpy()
@@ -108,7 +113,8 @@ def measures(
     if (groups != "").all():
         cases["group"] = positive, called, score, groups
         if len(set(groups)) < len(groups):
-            cases["group, pooled"] = *pooled_groups(positive, score, groups), None
+            p = images.get(f"{model} probability", images[f"{model} score"]).to_numpy(float)
+            cases["group, pooled"] = *pooled_groups(positive, score, groups, p), None
     rows = []
     for by, (true, call, value, names) in cases.items():
         of = lambda side: share_by(call[side] == true[side], None if names is None else names[side])
@@ -178,12 +184,14 @@ def fit_baselines(run: Run, variant: str) -> dict:  # name -> fitted head; empty
 
 def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, *options, **settings) -> tuple:
     "Predict one set by the model and the baselines: images, colour of the background (n, 3), notes."
-    table, notes = predicted_images(run, images["path"].tolist(), *options, **settings)
+    table, notes = predicted_images(run, images["path"].tolist(), *options, raw=True, **settings)
     problems = table.pop("problem") if "problem" in table else [""] * len(table)
     notes += [f"left out: {path}: {why}" for path, why in zip(table.pop("image"), problems) if why]
     images = images.rename(columns={c: f"{c} (own)" for c in images if c in table})
     images = images.join(table[table["predicted"].notna()], how="inner").reset_index(drop=True)
-    images[f"{MODEL} score"] = images[[f"p_{c}" for c in positive]].sum(axis=1)
+    for column, kind in (("score", "raw"), ("probability", "p")):
+        images[f"{MODEL} {column}"] = images[[f"{kind}_{c}" for c in positive]].sum(axis=1)
+    images = images.drop(columns=[name for name in images if name.startswith("raw_")])
     images[f"{MODEL} positive"] = images["predicted"].isin(positive)
     names = [*BASELINES.values(), "background colour"]
     features = shortcut_features(images["path"], names, progress=False)

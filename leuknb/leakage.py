@@ -20,7 +20,7 @@ from .lib.clusters import clusters_of
 from .lib.errors import InputError, plural
 from .lib.files import parallel_map, read_image
 from .lib.scoring import paired_gap, score_rows, uncached
-from .lib.tables import Intervals, percent, points
+from .lib.tables import Intervals, percent, points, title_of
 from .lib.templates import drawable
 from .metrics import accuracy_interval, wilson
 from .shortcuts import kept_share
@@ -117,7 +117,7 @@ def plot_schemes(table: pd.DataFrame, title: str = "Accuracy under stricter spli
         x = pd.Index(names).get_indexer(part["scheme"]) + 0.06 * (k - (len(models) - 1) / 2)
         value = 100 * part["accuracy"]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)
-        ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1, label=model)
+        ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1, label=title_of(model))
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     ax.set(ylabel="accuracy (%), 95 % interval", xlabel="how training and test images are kept apart", title=title)
     ax.grid(axis="y", alpha=0.3)

@@ -7,6 +7,7 @@ __all__ = ['Predictions', 'facets', 'select', 'arrange']
 
 # %% ../nbs/82_misread.ipynb #2014c474
 import zlib
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,8 @@ class Predictions:
         self.wrongness = np.where(self.wrong, self.confidence, -self.confidence)  # 1 to -1: wrong, right, confidently
         self.self_confidence, self.margin = label_quality(self.p, self.true)  # (n,), low where the label is doubtful
 
+    facets = cached_property(lambda self: fixed_facets(self))
+
 # %% ../nbs/82_misread.ipynb #47275435
 OPTION_TEXT = {"any": "any", "wrong": "any wrong class", "right": "the right class", "relabelled": "label corrected",
                "noted": "with a note"}
@@ -104,15 +107,39 @@ def agreement(pred: Predictions) -> dict:  # option -> (n, 1) Boolean
     return {option: mask[:, None] for option, mask in masks.items()}
 
 
+def places(pred: Predictions, images) -> np.ndarray:  # (n,) Boolean
+    "Mark images by their names; those without a prediction are left out."
+    mask = np.zeros(len(pred.images), bool)
+    mask[[pred.number[image] for image in images if image in pred.number]] = True
+    return mask
+
+
 def annotated(pred: Predictions, annotations: pd.DataFrame) -> dict:  # option -> (n, 1) Boolean
     "Find the images that a person flagged, relabelled or wrote a note about."
-    rows = annotations.reindex(pred.images)
-    masks = {"flagged": rows["flagged"].eq("yes"), "relabelled": rows["label"].fillna("").ne(""),
-             "noted": rows["note"].fillna("").ne("")}
+    rows = {"flagged": annotations["flagged"].eq("yes"), "relabelled": annotations["label"].fillna("").ne(""),
+            "noted": annotations["note"].fillna("").ne("")}
+    masks = {option: places(pred, annotations.index[found]) for option, found in rows.items()}
     masks["not annotated"] = ~(masks["flagged"] | masks["relabelled"] | masks["noted"])
-    return {option: mask.to_numpy()[:, None] for option, mask in masks.items()}
+    return {option: mask[:, None] for option, mask in masks.items()}
 
 # %% ../nbs/82_misread.ipynb #643cf7b8
+EVERYWHERE = np.ones((1, 1), bool)
+
+
+def fixed_facets(pred: Predictions) -> dict:  # facet -> option -> Boolean, broadcast to (n, m)
+    "The facets that predictions alone decide."
+    options = {class_option(name): k for k, name in enumerate(pred.classes)}
+    masks = {
+        "true": {"any": EVERYWHERE} | {option: (pred.true == k)[:, None] for option, k in options.items()},
+        "predicted": {"wrong": pred.wrong, "right": pred.seen & ~pred.wrong, "any": pred.seen}
+        | {option: pred.predicted == k for option, k in options.items()},
+    }
+    for part, name in enumerate(MODEL):
+        values = np.array([[m[part] for m in pred.models]])
+        masks[name] = {"any": EVERYWHERE} | {value: values == value for value in dict.fromkeys(values[0])}
+    return masks | {"agreement": agreement(pred)}
+
+# %% ../nbs/82_misread.ipynb #0d946ebc
 def facets(
     pred: Predictions,
     annotations: pd.DataFrame | None = None,  # index image; flagged, label, note
@@ -120,24 +147,14 @@ def facets(
     picked: set | None = None,  # images picked on the map; None: all
 ) -> dict:  # facet -> option -> Boolean, broadcast to (n, m)
     "Every facet, every option, and where it holds."
-    everywhere, (low, high) = np.ones((1, 1), bool), confidence
+    low, high = confidence
     annotations = pd.DataFrame(columns=["flagged", "label", "note"]) if annotations is None else annotations
-    options = {class_option(name): k for k, name in enumerate(pred.classes)}
-    masks = {
-        "true": {"any": everywhere} | {option: (pred.true == k)[:, None] for option, k in options.items()},
-        "predicted": {"wrong": pred.wrong, "right": pred.seen & ~pred.wrong, "any": pred.seen}
-        | {option: pred.predicted == k for option, k in options.items()},
-    }
-    for part, name in enumerate(MODEL):
-        values = np.array([[m[part] for m in pred.models]])
-        masks[name] = {"any": everywhere} | {value: values == value for value in dict.fromkeys(values[0])}
     rounding = 5e-7  # probabilities are stored with six decimals
     inside = (pred.confidence >= low - rounding) & (pred.confidence <= high + rounding)
-    return masks | {
-        "agreement": agreement(pred),
-        "annotated": {"any": everywhere} | annotated(pred, annotations),
+    return pred.facets | {
+        "annotated": {"any": EVERYWHERE} | annotated(pred, annotations),
         "confidence": {"range": inside},
-        "picked": {"range": everywhere if picked is None else np.isin(pred.images, list(picked))[:, None]},
+        "picked": {"range": EVERYWHERE if picked is None else places(pred, picked)[:, None]},
     }
 
 # %% ../nbs/82_misread.ipynb #5cdea9ef
@@ -146,18 +163,13 @@ def select(
     chosen: dict,  # facet -> option; a facet left out has its first option
 ) -> tuple[np.ndarray, dict]:  # (n, m) Boolean; facet -> option -> number of images
     "Apply the chosen options, and count the images that each other option would leave."
-    predicted = masks["predicted"]["any"]
     active = {facet: options.get(chosen.get(facet), next(iter(options.values()))) for facet, options in masks.items()}
+    refused = sum((~mask).astype(np.uint8) for mask in [masks["predicted"]["any"], *active.values()])  # by how many
     counts = {}
     for facet, options in masks.items():
-        others = predicted
-        for other, mask in active.items():
-            others = others if other == facet else others & mask
+        others = refused == ~active[facet]  # no other facet refuses these
         counts[facet] = {option: int((others & mask).any(1).sum()) for option, mask in options.items()}
-    hits = predicted
-    for mask in active.values():
-        hits = hits & mask
-    return hits, counts
+    return refused == 0, counts
 
 # %% ../nbs/82_misread.ipynb #467d1281
 ORDERS = {

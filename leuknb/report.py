@@ -7,6 +7,7 @@ __all__ = ['CELL', 'plot_comparison', 'write_figures', 'save_figure', 'write_rep
 
 # %% ../nbs/71_report.ipynb #36a706f1
 import json
+import re
 from collections import Counter
 from contextlib import suppress
 
@@ -18,7 +19,8 @@ from .lib.clusters import clusters_of
 from .lib.errors import InputError
 from .lib.files import atomic, check_writable, write_json, write_text
 from leuknb.lib.readout import (
-    Readout, abstention_part, calibration_part, check_reading, chosen_on, part, patients_part, screening_part,
+    Readout, abstention_part, calibration_part, check_reading, chosen_on, part, patients_part, screening_part, withheld,
+    withheld_part,
 )
 from .lib.run_cards import data_card, model_card
 from .lib.runs import Run
@@ -127,11 +129,14 @@ def misread_thumbnails(
     wrong = rows[rows["true"] != rows["predicted"]]
     wrong = wrong.assign(confidence=[row[f"p_{row['predicted']}"] for _, row in wrong.iterrows()])
     wrong = wrong.sort_values("confidence", ascending=False, kind="stable").drop_duplicates("image")
-    shown = []
+    far, shown = withheld(run, wrong), []
+    wrong = wrong.assign(withheld=False if far is None else far)
     for row in wrong.merge(run.catalogue[["image", "variant", "path"]], on=["image", "variant"]).itertuples():
         with suppress(InputError):  # the file is gone, or damaged
+            called = f"called {row.predicted} {row.confidence:.0%}"
+            said = f"class withheld ({called})" if row.withheld else called
             shown.append({"source": thumbnail_uri(row.path), "title": model_title(row.backbone, row.head, row.variant),
-                          "text": f"{row.image}: true {row.true}, called {row.predicted} {row.confidence:.0%}"})
+                          "text": f"{row.image}: true {row.true}, {said}"})
         if len(shown) == most:
             break
     return shown
@@ -164,8 +169,10 @@ def wrong(
 # %% ../nbs/71_report.ipynb #5a041ff1
 CONTENTS = {"table": "Every model, beside the paper", "screening": "As a screening test",
             "calibration": "What a probability is worth", "abstention": "When it had better not answer",
+            "withheld": "Withheld: too far from the training images",
             "patients": "By patient", "believe": "Can you believe it? In full", "models": "Each model",
-            "misread": "Misread", "checklist": "Check-list for authors and reviewers", "made": "How it was made"}
+            "misread": "Misread", "cards": "Model card and data card",
+            "checklist": "Check-list for authors and reviewers", "made": "How it was made"}
 
 
 def model_parts(
@@ -199,15 +206,25 @@ def write_report(
         write_figures(run)
     parts, audit = report_parts(readout), saved_audit(run, readout.model)
     table = checklist(readout, "problem" not in parts["screening"], audit[0])
-    write_text(run.path / "model-card.md", model_card(readout, table, citation(run)))
-    write_text(run.path / "data-card.md", data_card(run.catalogue, run.path.name))
-    write_text(run.path / "report.html", report_html(readout, parts, audit, table_html(table)))
+    cards = {"model": model_card(readout, table, citation(run)), "data": data_card(run.catalogue, run.path.name)}
+    for name, text in cards.items():
+        write_text(run.path / f"{name}-card.md", text)
+    write_text(run.path / "report.html", report_html(readout, parts, audit, table_html(table), cards))
 
 # %% ../nbs/71_report.ipynb #c871ebca
+def card_html(
+    text: str,  # Markdown
+) -> str:
+    "Write a card as HTML, its headings two levels lower."
+    from mistune import create_markdown
+    return create_markdown(plugins=["table"])(re.sub("^#", "###", text, flags=re.MULTILINE))
+
+# %% ../nbs/71_report.ipynb #5e2fc946
 def report_parts(readout: Readout) -> dict:
     "Compute what is said of the first model."
     return {"screening": part(screening_part, readout), "calibration": part(calibration_part, readout),
-            "abstention": part(abstention_part, readout), "patients": part(patients_part, readout)}
+            "abstention": part(abstention_part, readout), "withheld": part(withheld_part, readout),
+            "patients": part(patients_part, readout)}
 
 
 def report_html(
@@ -215,6 +232,7 @@ def report_html(
     parts: dict,  # from `report_parts`
     audit: tuple,  # from `saved_audit`
     checklist: str,  # HTML
+    cards: dict,  # name -> Markdown
 ) -> str:
     "Fill in the page."
     run = readout.run
@@ -222,7 +240,7 @@ def report_html(
     figures = {name: data_uri(path.read_bytes()) for name, path in paths.items()}
     first = run.classes[0]
     misread = misread_thumbnails(run, run.predictions[run.predictions["true"] == first])
-    optional = {"patients": parts["patients"], "misread": misread, "believe": audit[1]}
+    optional = {"withheld": parts["withheld"], "patients": parts["patients"], "misread": misread, "believe": audit[1]}
     missing = [name for name, there in optional.items() if not there]
     contents = {name: f"Misread {first} images" if name == "misread" else title
                 for name, title in CONTENTS.items() if name not in missing}
@@ -231,4 +249,4 @@ def report_html(
                   verdicts=verdicts, audit=chapters, shortcuts=shortcuts, wrong=wrong(readout), misread=misread,
                   **parts, table=comparison_html(run, readout.groups), cells=model_parts(run, figures),
                   cite=citation(run), chosen_on=chosen_on(readout), record=json.dumps(run.config, indent=1),
-                  checklist=checklist)
+                  checklist=checklist, cards={name: card_html(text) for name, text in cards.items()})

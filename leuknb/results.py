@@ -38,6 +38,7 @@ from .lib.tables import OVER_PATHS
 from .lib.templates import DISCLAIMER
 from .lib.workers import check_seen, elsewhere, run_tasks, versions
 from .metrics import score_predictions
+from .novelty import held_out_novelty
 from .paper import published
 from .report import write_figures, write_report
 from .scenes import feasible_blocks, guard_lines, guarded
@@ -110,6 +111,7 @@ class FoldFeatures:
         self.run, self.config, self.name, self.sub, self.split_table = run, config, name, sub, split_table
         self.paths, self.variant, self.progress = sub["path"].to_numpy(), sub["variant"].iloc[0], progress
         self.kept = {}  # fold -> Backbone, features
+        self.scores = {}  # steps before the network -> novelty of the held-out images
 
     def fold(self, fold: int) -> tuple:  # a Backbone; (n, n_features) float32, a row for each row of `sub`
         "Extract the features of one fold; frozen ones are the same in all folds."
@@ -131,6 +133,17 @@ class FoldFeatures:
             fit_rows(model, self.paths[train], self.sub.iloc[train], blocks).save(path)
         return {"weights": path}
 
+    def novelty(self, head: str, make) -> np.ndarray | float:  # of held-out images, fold after fold; NaN: not known
+        "Score held-out images by the features that a head is fitted on."
+        if head in OVER_PATHS and head != "robust":
+            return np.nan
+        kind = "white" if head == "robust" else ""
+        if kind not in self.scores:
+            white = make().backbone().transform(self.paths) if kind else None
+            features = (lambda fold: white) if kind else lambda fold: self.fold(fold)[1]
+            self.scores[kind] = held_out_novelty(self.sub, self.split_table, features)
+        return self.scores[kind]
+
 # %% ../nbs/70_results.ipynb #e1fd22fb
 def run_cell(
     run: Run,
@@ -150,7 +163,7 @@ def run_cell(
         inputs, parts = lambda fold: features.fold(fold)[1], (backbone, matrix[train_test_rows(sub, split_table, 0)[0]])
     rows, model = fit_cell(make, inputs, sub, split_table, names, inner_blocks(split_table, config.split))
     store_model(run.path / "models", cell, model, *parts)
-    write_table(rows, run.part(**cell), digits=6)
+    write_table(rows.assign(novelty=features.novelty(head, make)), run.part(**cell), digits=6)
 
 # %% ../nbs/70_results.ipynb #1a675aed
 def run_grid(
@@ -237,9 +250,13 @@ def write_tables(
     run: Run,
     config: Config,
 ):
-    "Join the parts into `predictions.csv`, and count `metrics.csv` and `comparison.csv` from it."
+    "Join the parts into `predictions.csv` and `novelty.csv`, and count `metrics.csv` and `comparison.csv`."
     cells = product(config.backbones, config.variants, config.heads)
-    predictions = pd.concat([read_table(run.part(b, h, v)) for b, v, h in cells], ignore_index=True)
+    rows = pd.concat([read_table(run.part(b, h, v)) for b, v, h in cells], ignore_index=True)
+    if "novelty" in rows and rows["novelty"].notna().any():
+        kept = ["image", "backbone", "head", "variant", "fold", "novelty"]
+        write_table(rows[kept], run.path / "novelty.csv", digits=6)
+    predictions = rows.drop(columns="novelty", errors="ignore")
     metrics = score_predictions(predictions, groups=clusters_of(run.catalogue, run.split, config.split))
     write_table(predictions, run.path / "predictions.csv", digits=6)
     write_table(metrics, run.path / "metrics.csv")

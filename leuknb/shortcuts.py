@@ -22,7 +22,7 @@ from .lib.clusters import clusters_of
 from .lib.errors import InputError, check_choice
 from .lib.files import digest, parallel_map, read_image
 from .lib.scoring import one_variant, paired_gap, score_chance, score_rows
-from .lib.tables import Intervals, percent, points
+from .lib.tables import Intervals, percent, points, title_of
 from .metrics import accuracy_interval
 from .segment import find_cells
 from .svm import SVMHead
@@ -274,7 +274,7 @@ def plot_shortcuts(table: pd.DataFrame, title: str = "What features without cell
         ax.errorbar(value, part.index, xerr=error, fmt=marker, color=colour, capsize=3, label=kind)
     chance = 100 * table.set_index("name").loc["chance", "accuracy"]
     ax.axvline(chance, color="#595959", ls="--", lw=1, label=f"chance, {chance:.1f} %")
-    ax.set_yticks(rows.index, rows["name"])
+    ax.set_yticks(rows.index, rows["name"].map(title_of))
     ax.set(xlim=(0, 102), ylim=(len(rows) - 0.5, -0.5), title=title,
            xlabel="accuracy on held-out images (%), 95 % interval")
     ax.grid(axis="x", alpha=0.3)

@@ -78,7 +78,7 @@ class ExactKernel:
         "Compute all kernel values, in place of the matrix."
         return kernel_values(self.base, gamma)
 
-    machines = staticmethod(kernel_machines)
+    machines, way = staticmethod(kernel_machines), ""
 
     def expansion(self, coefficients, gamma):
         "Keep the support vectors: row numbers, and coefficients."
@@ -153,11 +153,12 @@ class SVMHead(Head):
         kernel, need = self.value("kernel"), 40 * len(Z) ** 2  # the matrix, and four fifths of it in each of five folds
         if need <= self.memory:
             return ExactKernel(Z, kernel)
-        approximation = f"Nystroem's approximation with {self.n_components} landmarks"
-        instead = "LinearSVC" if kernel == "linear" else approximation
+        landmarks = f"Nystroem's approximation with {self.n_components} landmarks"
+        shared = ApproximateKernel(Z, {s.get("gamma") for s in grid}, self.n_components, self.random_state)
+        shared.way = "LinearSVC" if kernel == "linear" else landmarks
         warnings.warn(f"kernel matrices of {len(Z):,} rows need {need / 1e9:.2g} GB, "
-                      f"more than memory={self.memory:.2g}: using {instead} instead", stacklevel=4)
-        return ApproximateKernel(Z, {s.get("gamma") for s in grid}, self.n_components, self.random_state)
+                      f"more than memory={self.memory:.2g}: using {shared.way} instead", stacklevel=4)
+        return shared
 
     def _fold(self, shared, Z, code, train, test, grid):
         "Fit the training rows of a fold: scores and winners of its held-out rows for each setting."
@@ -172,6 +173,8 @@ class SVMHead(Head):
     def _fit_all(self, shared, Z, code):
         "Fit all training rows with the best setting; keep what prediction needs."
         self.kernel_, self.gamma_ = self.value("kernel"), self.best_params_.get("gamma")
+        if shared.way:
+            self.approximation_ = shared.way
         coefficients, self.intercept_ = shared.machines(shared.whole(self.gamma_), code, self.best_params_["C"])
         self.support_, self.dual_coef_ = shared.expansion(coefficients, self.gamma_)
         if self.kernel_ == "rbf":

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from leuknb import ablations
-from leuknb.ablations import ABLATIONS, ablation_table, ablation_verdicts, one_histogram, reduced, swapped
+from leuknb.ablations import ABLATIONS, ablation_table, ablation_verdicts, one_histogram, reduced, swapped, variant_table
 from leuknb.lib.errors import InputError
 from leuknb.lib.files import read_image
 from leuknb.lib.nulls import dealt_out, ridge_correct
@@ -109,3 +109,27 @@ def test_the_table_finds_a_planted_patch_signal(tmp_path, monkeypatch):
     assert any("need not look at cells" in verdict for verdict in ablation_verdicts(table))
     with pytest.raises(InputError, match="nuclei"):
         ablation_table(cat, split(cat, "group-kfold"), ["nuclei"])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_signal_crosses_where_both_variants_hold_it(monkeypatch, shared):
+    "Features stand in the paths: the class is in the same columns of both variants, or in others."
+    class Paths:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def transform(self, paths):
+            rng = np.random.default_rng(0)
+            place = [(0 if shared or "original" in path else 4) + int(path[-1]) for path in paths]
+            return (4 * np.eye(8)[place] + rng.normal(size=(len(paths), 8))).astype(np.float32)
+
+    monkeypatch.setattr("leuknb.backbones.Backbone", Paths)
+    rows = [(f"i{k}", f"{variant} {k} {k % 4}", f"c{k % 4}", f"p{k // 4}", variant) for variant in ("original", "segmented") for k in range(120)]
+    cat = pd.DataFrame(rows, columns=["image", "path", "label", "group", "variant"]).astype({"label": "category"})
+    only = cat.iloc[:-1]  # one image lacks its twin
+    table = variant_table(only, split(cat, "kfold"), progress=False).set_index(["trained", "tested"])
+    assert (table["n"] == 119).all() and table.loc[("original", "original"), "gap"] == 0 and table.loc[("segmented", "segmented"), "accuracy"] > 0.9
+    crossed = table.loc[[("original", "segmented"), ("segmented", "original")]]
+    assert (crossed["accuracy"] > 0.9).all() if shared else (crossed["high"] < 0.6).all() and (crossed["gap_high"] < -0.3).all()
+    with pytest.raises(InputError, match="segmented"):
+        variant_table(cat[cat["variant"] == "original"], split(cat, "kfold"), progress=False)

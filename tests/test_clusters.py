@@ -54,6 +54,12 @@ def test_words_instead_of_an_interval(correct, clusters, words):
     assert got["note"] == words and np.isnan([got["low"], got["high"]]).all()
 
 
+def test_words_beside_a_rough_interval():
+    clusters = np.arange(1600) // 40
+    got = clustered_interval((clusters >= 6) | (np.arange(1600) % 40 > 9), clusters)
+    assert got["note"] == "too few clusters with errors (6): a rough interval" and 0 < got["low"] < got["value"] < got["high"] < 1
+
+
 @pytest.mark.parametrize("correct, clusters", [([0.5, 1], [1, 2]), ([1, 0], [1, None]), ([1, 0, 1], [1, 2]), ([], [])])
 def test_bad_rows(correct, clusters):
     with pytest.raises(InputError):

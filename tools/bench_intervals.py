@@ -3,8 +3,8 @@
     python tools/bench_intervals.py [--sets 2000]
 
 10, 20, 40 and 90 clusters, design effects of 2 to 12, accuracies of 90, 95 and 98 %; the accuracies of clusters follow a beta distribution, or a
-normal one of their logits. Writes leuknb/assets/measured/intervals-coverage.csv: `printed` is the share of sets with an interval (instead of "too few
-clusters"), `coverage` the share of these that hold the true accuracy, `wrong` the share of all sets whose printed interval does not, `all` the coverage if every
+normal one of their logits. Writes leuknb/assets/measured/intervals-coverage.csv: `words` is the share of sets for which "too few clusters" is printed, beside
+an interval or instead of it, `printed` the share with an interval, `coverage` the share of these that hold the true accuracy, `wrong` the share of all sets whose printed interval does not, `all` the coverage if every
 interval were printed, `wilson` that of Wilson's interval for independent images, `effective` that of Wilson's interval for the effective number of images.
 """
 import argparse
@@ -16,7 +16,7 @@ from scipy.special import expit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from leuknb.lib.clusters import CARRYING, LEAST, interval_of_counts
+from leuknb.lib.clusters import CARRYING, FEW, LEAST, interval_of_counts
 from leuknb.metrics import wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,8 +59,9 @@ def coverage(correct, total, accuracy):
     low, high, effect, carrying = interval_of_counts(correct, total)
     holds, printed = (low <= accuracy) & (accuracy <= high), carrying >= CARRYING
     printed &= total.shape[1] >= LEAST
+    words = (carrying < FEW) | (total.shape[1] < LEAST)
     inside = lambda ends: ((ends[0] <= accuracy) & (accuracy <= ends[1])).mean()
-    return {"printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
+    return {"words": words.mean(), "printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
             "wrong": (printed & ~holds).mean(), "all": holds.mean(), "width": np.median(high - low),
             "wilson": inside(wilson(correct.sum(axis=1), total.sum(axis=1))), "effective": inside(effective_wilson(correct, total))}
 
@@ -80,15 +81,17 @@ def main():
     "Simulate all cases."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--sets", type=int, default=2000)
-    sets, rows = p.parse_args().sets, []
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured" / "intervals-coverage.csv"))
+    args, rows = p.parse_args(), []
     for kind in ("beta", "logit-normal"):
         for accuracy in (0.9, 0.95, 0.98):
             for clusters in SIZES:
                 for effect in (2, 4, 7, 12):
-                    case = {"kind": kind, "accuracy": accuracy, "clusters": clusters, "design_effect": effect, "sets": sets}
-                    rows.append(case | coverage(*drawn(kind, clusters, accuracy, effect, sets), accuracy))
+                    case = {"kind": kind, "accuracy": accuracy, "clusters": clusters, "design_effect": effect, "sets": args.sets}
+                    rows.append(case | coverage(*drawn(kind, clusters, accuracy, effect, args.sets, args.seed), accuracy))
     table = pd.DataFrame(rows)
-    table.to_csv(ROOT / "leuknb" / "assets" / "measured" / "intervals-coverage.csv", index=False, float_format="%.4g", lineterminator="\n")
+    table.to_csv(args.out, index=False, float_format="%.4g", lineterminator="\n")
     print(table.to_string())
 
 

@@ -3,9 +3,9 @@
     python tools/measure.py DIR [--seeds 1,2,3,4,5] [--splits paper,group,blocks] [--weights random] [--colour]
     python tools/measure.py all DIR [--parts scenes,ablations] [--again]
 
-`all` calls one measuring tool after the other, the corrected evaluation first, and says after each how long it took. What is finished is noted in
-runs/measured/all.csv and left out the next time, until --again; each tool keeps its own pieces, so an interrupted one continues. How long the whole
-takes was not measured. Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
+`all` calls one measuring tool after the other, the corrected evaluation first, and says after each how many hours it took, by the clock and of processors.
+What is finished is noted in runs/measured/all.csv and left out the next time, until --again; each tool keeps its own pieces, so an interrupted one continues.
+TIMES Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
 
 The grid:
 
@@ -14,6 +14,7 @@ per split, weights, backbone, head and variant: mean over the seeds of accuracy 
 interval that one test set of that size allows, and the lowest and highest seed.
 """
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -116,16 +117,17 @@ def measure_all(arguments, call=call, done=ROOT / "runs" / "measured" / "all.csv
     if unknown or not Path(args.data).is_dir():
         p.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}" if unknown else f"{args.data} is not a folder")
     times = pd.read_csv(done).set_index("part")["hours"].to_dict() if done.exists() else {}
+    used = lambda: (os.times().children_user + os.times().children_system) / 3600
     for name in args.parts.split(","):
         if name in times and not args.again:
             print(f"{name}: finished before, {times[name]:.2f} hours", flush=True)
             continue
-        start = time.monotonic()
+        start, before = time.monotonic(), used()
         call(*(args.data if argument == "DIR" else argument for argument in PARTS[name]))
         times[name] = (time.monotonic() - start) / 3600
         done.parent.mkdir(parents=True, exist_ok=True)
         pd.Series(times, name="hours").rename_axis("part").to_csv(done)
-        print(f"{name}: {times[name]:.2f} hours", flush=True)
+        print(f"{name}: {times[name]:.2f} hours, {used() - before:.2f} of processors", flush=True)
     return times
 
 

@@ -1,10 +1,14 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17] [--parts factors,shifts,clean,blocks,unlike,parts]
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17] 
+                                   [--parts factors,objectives,shifts,coverage,clean,blocks,unlike,parts]
 
 Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
-under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags), robust-clean.csv
+under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags; with copies at
+another magnification, too, and larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
+of the open files, on images as they are and on copies by another objective that no candidate was trained on), robust-coverage.csv and robust-slides.csv (accuracy of
+the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-blocks.csv (contiguous blocks of all files, embargo 75) and robust-unlike.csv
 (AUROC and share of warnings for pictures that are no smears); robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken
 away, exchanged or added, by group, by blocks and under the shifts of the last seed. The open files are those that `leuknb.scenes.locked` leaves.
@@ -22,12 +26,13 @@ from sklearn.pipeline import make_pipeline
 
 from choose import open_rows
 from leuknb.backbones import Backbone
-from leuknb.calibration import choose_threshold
+from leuknb.calibration import choose_threshold, risk_coverage
 from leuknb.compare import mcnemar
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead
 from leuknb.lib.clusters import clustered_interval, stretches
 from leuknb.lib.errors import InputError
+from leuknb.lib.fields import TrainingScale, as_tiles, pooled_table
 from leuknb.lib.models import NOVEL
 from leuknb.lib.scoring import paired_gap
 from leuknb.metrics import accuracy_interval, confusion, metrics_table, unit_codes, unit_counts, wilson
@@ -35,7 +40,8 @@ from leuknb.novelty import FOREIGN, NoveltyScore, foreign_image
 from leuknb.patients import make_smears
 from leuknb.preprocess import register_step, white_normalise
 from leuknb.robust import Robust, RobustHead
-from leuknb.scenes import block_parts, infeasible, training_sizes
+from leuknb.ruler import set_diameter
+from leuknb.scenes import block_parts, infeasible, learning_curve, one_row_each, scenes, training_sizes, with_scenes
 from leuknb.segment import segment
 from leuknb.shifts import SEVERITIES, SHIFTS, shift_table, shifted_files
 from leuknb.shortcuts import ShortcutFeatures, shortcut_head
@@ -47,6 +53,10 @@ MODELS = ["plain, SVM", "plain, LDA", "white, SVM", "white, LDA", "white + copie
 REFERENCE = "plain, LDA"
 SHIFTED = {"colour histogram": "colour", "plain, SVM": "plain", "plain, LDA": "plain", "robust": "white"}  # their features
 FITTED = {}  # embargo, first test row -> models, which two tables share
+COPIED = {"robust": ["camera1", "camera2"], "robust, objective too": ["camera1", "camera2", "objective1"],
+          "robust, objective for a camera": ["camera1", "objective1"]}  # copies of each training image
+UNSEEN = "objective9"  # copies that no candidate is trained on
+SCALED, RESIZED = "robust, brought to scale", ("larger", "smaller")  # of one model and the shifts it is tested under
 
 
 def fitted(recipe, X, plain, rows, train, blocks=None):
@@ -134,6 +144,53 @@ def factors(recipe, X, plain, rows, args):
     return pd.concat(tables)
 
 
+def seen_features(X, rows):
+    "Features of the images and of each kind of copy that a candidate is trained or tested on."
+    more = Robust(copies=0, objectives=9)
+    numbers = {"objective1": 1, UNSEEN: 9}
+    copies = {name: more.backbone(number).transform(rows["path"].to_numpy()) for name, number in numbers.items()}
+    return {"white": X[0], "camera1": X[1], "camera2": X[2]} | copies
+
+
+def fitted_candidate(name, seen, rows, train, blocks):
+    "The head of the recipe, fitted on training rows and their copies of some kinds."
+    y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
+    return RobustHead().fit(seen["white"][train], y, groups, [seen[copy][train] for copy in COPIED[name]])
+
+
+def candidate_marks(seen, rows, train, test, blocks):
+    "Right or wrong for test rows as they are and as their unseen copies: candidate -> (2, n)."
+    y = rows["label"].astype(str).to_numpy()[test]
+    heads = {name: fitted_candidate(name, seen, rows, train, blocks) for name in COPIED}
+    return {name: np.stack([head.predict(seen[kind][test]) == y for kind in ("white", UNSEEN)]) for name, head in heads.items()}
+
+
+def candidates_of_block(seen, rows, fold, train, test):
+    "Scores of each candidate by inner blocks of an outer block's training rows, and in the outer block."
+    inside = rows.iloc[train].reset_index(drop=True)
+    own = {kind: features[train] for kind, features in seen.items()}
+    inner = [candidate_marks(own, inside, fit, held, 3) for _, fit, held in each_fold(inside, block_parts(inside, 25, folds=3))]
+    found = []
+    for name, outer in candidate_marks(seen, rows, train, test, 5).items():
+        tested = np.concatenate([marks[name] for marks in inner], axis=1).mean(1)
+        found.append({"block": fold, "candidate": name, "n": len(test), "inner": tested[0], "inner_unseen": tested[1], "inner_mean": tested.mean(),
+                      "outer": outer[0].mean(), "outer_unseen": outer[1].mean()})
+    return pd.DataFrame(found)
+
+
+def objectives(recipe, X, plain, rows, args):
+    "Choose between kinds of copies in each block by its inner blocks; and, on all open files, by the blocks."
+    seen, tables = seen_features(X, rows), []
+    for fold, train, test in each_fold(rows, block_parts(rows, 75)):
+        tables.append(kept(Path(args.runs) / f"objectives-{fold}.csv", partial(candidates_of_block, seen, rows, fold, train, test)))
+    table = pd.concat(tables)
+    weighted = lambda part, name: np.average(part[name], weights=part["n"])
+    whole = pd.DataFrame([{"block": "all", "candidate": name, "n": part["n"].sum(), **{c: weighted(part, c) for c in ("inner", "inner_unseen", "outer", "outer_unseen")},
+                           "inner_mean": (weighted(part, "outer") + weighted(part, "outer_unseen")) / 2} for name, part in table.groupby("candidate", sort=False)])
+    table = pd.concat([table, whole])
+    return table.assign(chosen=table["inner_mean"] == table.groupby(table["block"].astype(str))["inner_mean"].transform("max"))
+
+
 def white_or_black(rgb):
     "White-normalised; black where there is no glass, an image that the recipe refuses."
     try:
@@ -152,10 +209,10 @@ def shift_steps(family, severity):
     return [name]
 
 
-def shifted_features(recipe, paths, steps):
-    "Features of images after these steps, plain and white."
+def shifted_features(recipe, paths, steps, kinds):
+    "Features of images after these steps, plain or white."
     return {kind: recipe.backbone().set_params(preprocess=[*steps, *last] or None).transform(paths)
-            for kind, last in (("plain", []), ("white", ["white or black"]))}
+            for kind, last in (("plain", []), ("white", ["white or black"])) if kind in kinds}
 
 
 def shifted_colours(paths, family, severity):
@@ -180,7 +237,9 @@ def shift_models(recipe, X, plain, rows):
 def shift_predictions(recipe, rows, some, blocks, family, severity):
     "Classes that every model predicts for some rows under a shift: model, row, predicted, novelty."
     tables, paths = [], rows["path"].to_numpy()[some]
-    features = shifted_features(recipe, paths, shift_steps(family, severity)) | {"colour": shifted_colours(paths, family, severity)}
+    kinds = {kind for _, models, _ in blocks() for kind, _ in models.values()}
+    features = shifted_features(recipe, paths, shift_steps(family, severity), kinds)
+    features |= {"colour": shifted_colours(paths, family, severity)} if "colour" in kinds else {}
     for test, models, novelty in blocks():
         own = np.isin(some, test)
         for name, (kind, head) in models.items():
@@ -189,26 +248,58 @@ def shift_predictions(recipe, rows, some, blocks, family, severity):
     return pd.concat(tables)
 
 
+def copied_models(X, rows):
+    "As `shift_models`: the recipe with copies by another objective."
+    name, seen, found = "robust, objective too", seen_features(X, rows), []
+    for _, train, test in each_fold(rows, block_parts(rows, 75)):
+        score = NoveltyScore().fit(X[0][train], rows["label"].astype(str).to_numpy()[train])
+        found.append((test, {name: ("white", fitted_candidate(name, seen, rows, train, 5))}, {"white": score}))
+    return found
+
+
+def scaled_predictions(recipe, rows, some, blocks, family, severity):
+    "As `shift_predictions`: the recipe on images brought to the scale of the training images, as by `--scale auto`; as they are where none is measured."
+    paths, tables = rows["path"].to_numpy()[some], []
+    with tempfile.TemporaryDirectory() as folder:
+        files = list(map(str, shifted_files(paths, family, severity, folder) if severity else paths))
+        backbone = recipe.backbone().set_params(cache=False)
+        for test, models, novelty in blocks():
+            own = np.flatnonzero(np.isin(some, test))
+            train = np.setdiff1d(np.arange(len(rows)), test)
+            red = TrainingScale(set_diameter(rows["path"].to_numpy()[train], 12, False).pixels, rows[["width", "height"]].min(axis=1).median())
+            head = models["robust"][1]
+            table = lambda where: pd.DataFrame(head.predict_proba(X := backbone.transform(where)), columns=[f"p_{c}" for c in head.classes_]).assign(
+                predicted=lambda t: head.classes_[t.to_numpy().argmax(1)], novelty=novelty["white"].score_samples(X), distance=0.0)
+            with as_tiles([files[i] for i in own], red, scale="auto", on_bad="skip") as tiles:
+                found = pooled_table(table(tiles["path"].tolist()), tiles["image"].tolist())[["predicted", "novelty"]]
+            left = [files[i] for i in own if files[i] not in found.index]
+            if left:
+                found = pd.concat([found, table(left)[["predicted", "novelty"]].set_axis(left)])
+            tables.append(found.loc[[files[i] for i in own]].assign(model=SCALED, row=some[own]))
+    return pd.concat(tables)[["model", "row", "predicted", "novelty"]]
+
+
 def shifts_by_blocks(recipe, X, plain, rows, args):
     "A row for each model, shift and severity: accuracy, and leukaemias called Benign, flagged or not."
     some = np.flatnonzero(rows.groupby("label", observed=True).cumcount() % args.every == 0)
-    y, clusters, tables, models = rows["label"].astype(str).to_numpy(), stretches(rows), [], []
-
-    def blocks():
-        models.extend([] if models else shift_models(recipe, X, plain, rows))
-        return models
+    y, clusters, tables = rows["label"].astype(str).to_numpy(), stretches(rows), []
+    blocks = cache(lambda: shift_models(recipe, X, plain, rows))
+    copied = cache(lambda: copied_models(X, rows))
     families = args.families.split(",") if args.families else list(SHIFTS)
     for severity in ("", *args.severities.split(",")):
         found = {}
         for family in families if severity else ["none"]:
-            path = Path(args.runs) / f"shifts-{family}-{severity}-{args.every}.csv"
-            table = kept(path, partial(shift_predictions, recipe, rows, some, blocks, family, severity))
-            for name, part in table.groupby("model", sort=False):
+            ways = {"shifts": (shift_predictions, blocks), "copied": (shift_predictions, copied)}
+            ways |= {"scaled": (scaled_predictions, blocks)} if args.scaled and (family in RESIZED or not severity) else {}
+            made = [kept(Path(args.runs) / f"{way}-{family}-{severity}-{args.every}.csv", partial(predict, recipe, rows, some, by, family, severity))
+                    for way, (predict, by) in ways.items()]
+            for name, part in pd.concat(made).groupby("model", sort=False):
                 found[name, family] = shift_outcome(part.sort_values("row"), y)
         if severity:
-            found |= {(name, "mean"): np.mean([found[name, f] for f in families], axis=0) for name in dict.fromkeys(name for name, _ in found)}
+            names = [name for name in dict.fromkeys(name for name, _ in found) if name != SCALED]
+            found |= {(name, "mean"): np.mean([found[name, f] for f in families], axis=0) for name in names}
         tables += [shift_row(name, family, severity, outcome, y[some], clusters[some]) for (name, family), outcome in found.items()]
-    return pd.DataFrame(tables).sort_values("model", key=lambda names: names.map(list(SHIFTED).index), kind="stable")
+    return pd.DataFrame(tables).sort_values("model", key=lambda names: names.map([*SHIFTED, "robust, objective too", SCALED].index), kind="stable")
 
 
 def shift_outcome(part, y):
@@ -349,12 +440,50 @@ def parts_of(rows, seeds, args):
     return pd.concat(tables).merge(summary.assign(split="group", seed=seeds[-1]), how="left")
 
 
+def robust_model(X, rows):
+    "Prediction of test rows by the recipe fitted on training rows."
+    y = rows["label"].astype(str).to_numpy()
+
+    def fit(train):
+        return RobustHead().fit(X[0][train], y[train], inner_groups(rows.iloc[train], 5), [copy[train] for copy in X[1:]])
+    return fit
+
+
+def confident_share(recipe, rows, args):
+    "Accuracy of the recipe's most confident predictions, by blocks of all files."
+    rows = one_row_each(rows)
+    rows, tables = with_scenes(rows, scenes(rows)), []
+    X = [recipe.backbone(k).transform(rows["path"].to_numpy()) for k in range(recipe.copies + 1)]
+    fit, y = robust_model(X, rows), rows["label"].astype(str).to_numpy()
+
+    def one(train, test, fold):
+        head = fit(train)
+        p = pd.DataFrame(head.predict_proba(X[0][test]), columns=[f"p_{c}" for c in head.classes_])
+        return p.assign(image=rows["image"].to_numpy()[test], fold=fold, true=y[test], predicted=head.classes_[p.to_numpy().argmax(1)])
+    for embargo in (75, 150):
+        folds = each_fold(rows, block_parts(rows, embargo))
+        made = [kept(Path(args.runs) / f"coverage-{embargo}-{fold}.csv", partial(one, train, test, fold)) for fold, train, test in folds]
+        found = pd.concat(made).assign(variant="original", backbone="robust", weights="synth", head="robust", split="test")
+        table = risk_coverage(found, groups=dict(zip(rows["image"], stretches(rows))))
+        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "least"]].assign(model="robust", embargo=embargo)))
+    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "least"]]
+
+
+def few_stretches(recipe, rows, args):
+    "Accuracy of the recipe by how many stretches of each class are used in training, by blocks of all files."
+    rows = one_row_each(rows)
+    rows = with_scenes(rows, scenes(rows))
+    X = [recipe.backbone(k).transform(rows["path"].to_numpy()) for k in range(recipe.copies + 1)]
+    fit = robust_model(X, rows)
+    return learning_curve(lambda train, test: fit(train).predict(X[0][test]), rows, embargo=75).assign(model="robust", embargo=75)
+
+
 def of_open_files(args, parts):
     "Tables of blocks of the open files."
     rows, free, _ = open_rows(args.data)
     rows, recipe = rows.iloc[free].reset_index(drop=True), Robust()
     X, plain = matrices(recipe, rows)
-    measures = {"factors": ("factors", factors), "shifts": ("shifts-blocks", shifts_by_blocks)}
+    measures = {"factors": ("factors", factors), "objectives": ("objectives", objectives), "shifts": ("shifts-blocks", shifts_by_blocks)}
     return {file: [measure(recipe, X, plain, rows, args)] for name, (file, measure) in measures.items() if name in parts}
 
 
@@ -362,6 +491,8 @@ def of_all_files(args, parts, seeds):
     "Tables of all files, of which all were seen by earlier choices."
     cat, tables = catalogue(args.data), {}
     rows, recipe, runs = cat[cat["variant"] == "original"].reset_index(drop=True), Robust(), Path(args.runs)
+    if "coverage" in parts:
+        tables["coverage"], tables["slides"] = [confident_share(recipe, rows, args)], [kept(runs / "slides.csv", partial(few_stretches, recipe, rows, args))]
     if "parts" in parts:
         tables["parts"] = [kept(runs / "parts.csv", lambda: parts_of(rows, seeds, args))]
     if {"blocks", "unlike", "clean"} & set(parts):
@@ -385,13 +516,14 @@ def main():
     p.add_argument("--embargoes", default="75,100,150", help="of the table of factors (default: %(default)s)")
     p.add_argument("--families", help="of shifts by blocks (default: all)")
     p.add_argument("--severities", default="medium,strong,mild", help="of the shifts by blocks (default: %(default)s)")
-    p.add_argument("--parts", default="factors,shifts,clean,blocks,unlike")
+    p.add_argument("--no-scaled", dest="scaled", action="store_false", help="without images brought to scale by their red cells")
+    p.add_argument("--parts", default="factors,objectives,shifts,coverage,clean,blocks,unlike")
     p.add_argument("--runs", default=str(ROOT / "runs" / "robust"))
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
     seeds, parts = [int(s) for s in args.seeds.split(",")], args.parts.split(",")
-    tables = of_open_files(args, parts) if {"factors", "shifts"} & set(parts) else {}
-    if set(parts) - {"factors", "shifts"}:
+    tables = of_open_files(args, parts) if {"factors", "objectives", "shifts"} & set(parts) else {}
+    if set(parts) - {"factors", "objectives", "shifts"}:
         tables |= of_all_files(args, parts, seeds)
     for name, found in tables.items():
         pd.concat(found).to_csv(Path(args.out) / f"robust-{name}.csv", index=False, float_format="%.5g")

@@ -56,11 +56,11 @@ def measured_facts():
                        f"{counts['groups'].sum():,} groups of near-identical thumbnails",
              "shifted fields": f"{fields['pairs']:,.0f} pairs of images show parts of one field, of which the search for near-duplicates groups "
                                f"{fields['grouped']:.0f}; images of one field are up to {fields['farthest']:.0f} files apart; {counts['scenes'].sum():,} scenes",
-             "slides in turn": "; ".join(f"{r['class']}, files {r['first']} to {r['last']}: {r['period']} in turn" for _, r in turns.iterrows()),
+             "streams in turn": "; ".join(f"{r['class']}, files {r['first']} to {r['last']}: {r['period']} in turn" for _, r in turns.iterrows()),
              "scale bar": f"the corner with it predicts the class of {percent(corner['scale-bar corner'])} % of the held-out images of a random split, "
                           f"the opposite corner {percent(corner['opposite corner'])} %"}
     ladder = measured("scenes-ladder").query("unit == 'files'").fillna({"note": ""})
-    steps = {name: "; ".join(f"{r.embargo} files between: {percent(r.accuracy)} % ({interval(r.low, r.high)})" + (", few stretches with errors" if "few" in r.note else "")
+    steps = {name: "; ".join(f"{r.embargo} files between: {percent(r.accuracy)} % ({interval(r.low, r.high)})" + (", a rough interval: few stretches with errors" if "few" in r.note else "")
                              for r in part[~part["control"]].itertuples()) for name, part in ladder.groupby("model", sort=False)}
     names = {"plain-lda": "with linear discriminants", "white-lda": "white-normalised, with linear discriminants", "robust": "in the robust recipe",
              "colour": "for comparison: 96 numbers about colour, SVM"}

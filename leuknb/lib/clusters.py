@@ -14,7 +14,7 @@ from .folders import in_natural_order
 
 # %% ../../nbs/lib/clusters.ipynb #4cdf4368
 LEAST = 15  # clusters
-CARRYING, FEW = 4, 8  # effective number of clusters with errors: for an interval, for one without a warning
+CARRYING, FEW = 4, 8  # effective number of clusters with errors: for an interval, for one without words beside it
 
 # %% ../../nbs/lib/clusters.ipynb #abcb1cf5
 def clustered_interval(
@@ -28,7 +28,8 @@ def clustered_interval(
     total = np.bincount(codes).astype(float)
     low, high, effect, carrying = interval_of_counts(np.bincount(codes, correct)[None], total[None], confidence)
     note = few_clusters(len(total), carrying[0], int((np.bincount(codes, 1 - correct) > 0).sum()))
-    ends = (np.nan, np.nan) if note.startswith("too few") else (float(low[0]), float(high[0]))
+    enough = len(total) >= LEAST and carrying[0] >= CARRYING
+    ends = (float(low[0]), float(high[0])) if enough else (np.nan, np.nan)
     return {"value": float(correct.mean()), "low": ends[0], "high": ends[1], "clusters": len(total),
             "design_effect": float(effect[0]), "note": note}
 
@@ -38,11 +39,11 @@ def few_clusters(
     carrying: float,  # effective number of clusters that carry the errors
     wrong: int,  # clusters with an error
 ) -> str:  # empty where there are enough
-    "Say in words that an interval rests on few clusters, or on too few."
+    "Say in words that there are too few clusters for an interval, or for more than a rough one."
     if clusters < LEAST:
         return f"too few clusters ({clusters})"
-    words = "too few" if carrying < CARRYING else "rests on few" if carrying < FEW else ""
-    return f"{words} clusters with errors ({wrong})" if words else ""
+    rough = "" if carrying < CARRYING else ": a rough interval"
+    return f"too few clusters with errors ({wrong}){rough}" if carrying < FEW else ""
 
 
 def _checked(correct, clusters):

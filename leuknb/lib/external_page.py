@@ -9,7 +9,7 @@ __all__ = []
 import re
 
 from .models import NOVEL
-from .tables import data_uri, table_html, thumbnail_uri
+from .tables import data_uri, percent, table_html, thumbnail_uri
 from .templates import figure_png, render
 
 # %% ../../nbs/lib/external_page.ipynb #b3e29fc1
@@ -18,36 +18,50 @@ MODEL = "model"  # its name among the baselines
 # %% ../../nbs/lib/external_page.ipynb #004ff70d
 TABLES = {
     "table": ("Sensitivity, specificity, area under the ROC curve",
-              "Percent with 95 % intervals, by image, and by group (patient or session) where groups are known. No "
+              "Percent with 95 % intervals, by image, and by group (patient or session) where groups are known. The "
+              "area ranks images by the model's own probabilities, before those of images far from the training "
+              "images are mixed with the shares of the training classes; sensitivity and specificity count the "
+              "predicted classes. No "
               "interval: too few groups, or too few that hold errors. Pooled: one answer for each group, the mean log "
               "odds of its images, positive above one half. The baselines see no cell. p, where it was asked for: of "
               "heads fitted on labels dealt out among the patients or stretches of files of the training images, the "
               "true one among them, the share that ranks at least as well."),
-    "coverage": ("What is flagged", f"Flagged: novelty above {NOVEL}. Confidently wrong: a probability above 0.9, "
-                 "wrong, not flagged. Distance: median, over the usual distance among training images."),
+    "coverage": ("What is withheld", f"Withheld: novelty above {NOVEL}. Confidently wrong: a probability above 0.9, "
+                 "wrong, not withheld. Distance: median, over the usual distance among training images."),
     "classes": ("Classes", "The share of each class that is found, by image."),
 }
 
 
 def page(evaluation) -> str:
     "Make the HTML page."
-    tables = {name: getattr(evaluation, name) for name in TABLES}
+    named = lambda column: column.replace("not flagged", "not withheld").replace("flagged", "withheld")
+    tables = {name: getattr(evaluation, name).rename(columns=named) for name in TABLES}
     shown = [(*TABLES[name], table_html(table)) for name, table in tables.items() if len(table)]
     drawn = [("ROC", "The further to the upper left, the better; on the diagonal, chance.", plot_roc(evaluation)),
-             ("Score and novelty", "Each point is an image; crosses are flagged.", plot_novelty(evaluation))]
+             ("Score and novelty", "Each point is an image; crosses are withheld.", plot_novelty(evaluation))]
     figures = [(title, about, data_uri(figure_png(figure))) for title, about, figure in drawn if figure]
     wrong = {name: evaluation.misread(name).to_dict("records") for name in evaluation.images["set"].unique()}
     misread = {name: [thumbnail(row) for row in rows] for name, rows in wrong.items() if rows}
     warnings = [re.sub(r" \(`\w+`\)", "", line) for line in evaluation.warnings]  # a page has no arguments
-    return render("external.html.j2", title=evaluation.title, positive=", ".join(evaluation.positive), tables=shown,
+    heads = [headline(row) for row in evaluation.coverage.to_dict("records")]
+    return render("external.html.j2", headlines=heads, title=evaluation.title, positive=", ".join(evaluation.positive), tables=shown,
                   warnings=warnings, figures=figures, misread=misread)
+
+
+def headline(row: dict) -> str:  # row: of the coverage
+    "Say how many classes of a set are withheld, and how many of the others are right."
+    name, of = "correct where not flagged", row["not flagged"]
+    right = percent(*(row[f"{name}{end}"] for end in ("", "_low", "_high")))
+    rest = f"; of the other {of}, {right} % are right" if of else ""
+    return f"{row['set']}: class withheld for {row['n'] - of} of {row['n']} images{rest}"
 
 
 def thumbnail(row: dict) -> dict:  # uri, file, text
     "Show a misread image."
-    text = f"{row['found']}, read as {row['predicted']} ({row['confidence']:.2f}), distance {row['distance']:.1f}"
-    flagged = ", flagged" if row["novelty"] > NOVEL else ""
-    return {"uri": thumbnail_uri(row["path"]), "file": row["path"].name, "text": text + flagged}
+    read = f"read as {row['predicted']} ({row['confidence']:.2f})"
+    said = f"class withheld, {read}" if row["novelty"] > NOVEL else read
+    text = f"{row['found']}, {said}, distance {row['distance']:.1f}"
+    return {"uri": thumbnail_uri(row["path"]), "file": row["path"].name, "text": text}
 
 # %% ../../nbs/lib/external_page.ipynb #50bc21b2
 COLOURS = {MODEL: ("#0072B2", "-"), "colour histogram": ("#D55E00", "--"), "covered area": ("#009E73", ":")}
@@ -87,12 +101,12 @@ def plot_novelty(evaluation):  # a matplotlib figure; None for a model without n
         return None
     figure, axes = axes_of(list(images["set"].unique()))
     limits = images["distance"].min() / 1.1, images["distance"].max() * 1.1
-    looks = {(True, False): ("#D55E00", "o", "positive"), (True, True): ("#D55E00", "x", "positive, flagged"),
-             (False, False): ("#0072B2", "o", "negative"), (False, True): ("#0072B2", "x", "negative, flagged")}
+    looks = {(True, False): ("#D55E00", "o", "positive"), (True, True): ("#D55E00", "x", "positive, withheld"),
+             (False, False): ("#0072B2", "o", "negative"), (False, True): ("#0072B2", "x", "negative, withheld")}
     for ax, (name, part) in zip(axes, images.groupby("set", sort=False)):
         for (positive, flagged), (colour, marker, label) in looks.items():
             some = part[(part["positive"] == positive) & ((part["novelty"] > NOVEL) == flagged)]
-            ax.scatter(some["distance"], some[f"{MODEL} score"], 14, colour, marker, alpha=0.7, label=label)
+            ax.scatter(some["distance"], some[f"{MODEL} probability"], 14, colour, marker, alpha=0.7, label=label)
         ax.set(title=name, xscale="log", xlim=limits, ylim=(-0.03, 1.03), xlabel="distance / usual distance",
                ylabel="probability of positive")
     axes[0].legend(fontsize=7)

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import ParameterGrid
@@ -120,7 +120,8 @@ class ScoreClassifier(ClassifierMixin, BaseEstimator):
 
     def _decide_all(self, X):
         "Scores and winners of new rows."
-        return tuple(np.concatenate(part) for part in zip(*map(self._decide, self._queries(X, blocks=True))))
+        with parallel_config("threading", n_jobs=1):
+            return tuple(np.concatenate(part) for part in zip(*map(self._decide, self._queries(X, blocks=True))))
 
     def predict(self, X) -> np.ndarray:  # labels, shape (n_rows,)
         "Predict the class of each row of features."
@@ -175,9 +176,31 @@ def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale:
         raise InputError("without tuning (`tune=False`) a parameter has one value, not several")
     shared = head._prepare(Z, grid)
     with threadpool_limits(1, user_api="blas"):  # one thread a fold is enough
-        held_out = Parallel(n_jobs=head.n_jobs, prefer="threads")(
+        held_out = Parallel(n_jobs=head.n_jobs, require="sharedmem")(  # also where joblib has processes
             delayed(head._fold)(shared, Z, code, train, test, grid) for train, test in folds)
     return Trial(scale, scaling, Z, grid, shared, held_out, [code[test] for _, test in folds])
+
+
+def fit_few(head, X: np.ndarray, code: np.ndarray, groups):  # head: a `Head`
+    "Choose settings on all rows, then fit all of them."
+    head.n_training_, folds = len(X), []
+    if head.tune or head.calibrate:
+        folds = inner_folds(head.classes_[code], groups, head.cv, head.random_state)
+    scales = head.value("scale")
+    scales = [scales] if isinstance(scales, str) else list(scales)
+    best, tables = None, []
+    for scale in scales:
+        trial = try_scale(head, X, code, folds, scale)
+        tables.append(trial.table())
+        best = trial if best is None or trial.best()[0] > best.best()[0] else best
+    head.results_ = pd.concat(tables, ignore_index=True).to_dict("list")
+    head.best_score_, position = best.best()
+    head.best_params_ = best.grid[position] | ({"scale": best.scale} if len(scales) > 1 else {})
+    head.temperature_ = best.temperature(position) if folds and head.calibrate else 1.0
+    head.mean_, head.scale_ = best.scaling
+    with threadpool_limits(1, user_api="blas"):
+        head._fit_all(best.shared, best.Z, code)
+    return head
 
 # %% ../../nbs/lib/head.ipynb #0a66a73c
 @estimator
@@ -202,27 +225,11 @@ class Head(ScoreClassifier):
         groups=None,  # one label a row; rows of one group stay in one inner fold
     ):
         "Tune, calibrate and fit; `InputError` for features that are not finite, or a single class."
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)  # of an earlier fit, which may have been of another kind
         X, self.classes_, code = check_training(self, X, y, groups)
-        if len(X) > self.large:
-            return fit_large(self, X, code, groups)
-        self.n_training_, folds = len(X), []
-        if self.tune or self.calibrate:
-            folds = inner_folds(self.classes_[code], groups, self.cv, self.random_state)
-        scales = self.value("scale")
-        scales = [scales] if isinstance(scales, str) else list(scales)
-        best, tables = None, []
-        for scale in scales:
-            trial = try_scale(self, X, code, folds, scale)
-            tables.append(trial.table())
-            best = trial if best is None or trial.best()[0] > best.best()[0] else best
-        self.results_ = pd.concat(tables, ignore_index=True).to_dict("list")
-        self.best_score_, position = best.best()
-        self.best_params_ = best.grid[position] | ({"scale": best.scale} if len(scales) > 1 else {})
-        self.temperature_ = best.temperature(position) if folds and self.calibrate else 1.0
-        self.mean_, self.scale_ = best.scaling
-        with threadpool_limits(1, user_api="blas"):
-            self._fit_all(best.shared, best.Z, code)
-        return self
+        with parallel_config("threading", n_jobs=1):  # else scikit-learn divides rows, on which last digits depend
+            return (fit_large if len(X) > self.large else fit_few)(self, X, code, groups)
 
     def _fit_large(self, rows_of, code, sample) -> str:  # rows_of: slice or row numbers -> scaled rows
         "Fit all rows with the settings that were chosen on a sample (row numbers); say how."

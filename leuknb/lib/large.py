@@ -13,8 +13,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import softmax
+import scipy  # loads its parts when they are used
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.files import check_disk
@@ -72,7 +71,7 @@ ROWS = 16_384  # of a block
 
 def log_loss(scores: np.ndarray, code: np.ndarray):  # (n, n_classes); (n,)
     "Sum the logistic losses of some rows; their slopes (n, n_classes)."
-    own, slopes = (np.arange(len(code)), code), softmax(scores, axis=1)
+    own, slopes = (np.arange(len(code)), code), scipy.special.softmax(scores, axis=1)
     loss = -np.log(slopes[own].clip(1e-300)).sum()
     slopes[own] -= 1
     return loss, slopes
@@ -106,6 +105,6 @@ def minimise(rows_of, code: np.ndarray, width: int, outputs: int, loss, C: float
             slopes[:, -1] += slope.sum(axis=0) / n
         return value, slopes.ravel()
     start = np.zeros(outputs * (width + 1))
-    weights = minimize(total, start, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-5}).x
+    weights = scipy.optimize.minimize(total, start, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-5}).x
     weights = weights.reshape(outputs, width + 1)
     return weights[:, :-1], weights[:, -1]

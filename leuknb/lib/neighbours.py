@@ -75,7 +75,8 @@ class Cells:
         bar = tqdm(list(zip(visitors, self.members)), desc=title, delay=3, leave=False, disable=not title)
         for guests, members in bar:
             inside = self.rows[members]
-            for part in gen_batches(len(guests), max(1, 2**24 // max(1, len(members)))) if len(members) else ():
+            size = max(1, 2**24 // max(1, len(members)))
+            for part in gen_batches(len(guests), size) if len(members) and len(guests) else ():
                 outside = queries[guests[part]]
                 squares = (np.einsum("ij,ij->i", table, table) for table in (outside, inside))
                 yield guests[part], members, np.add.outer(*squares) - 2 * outside @ inside.T

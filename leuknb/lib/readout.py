@@ -18,7 +18,7 @@ from ..calibration import calibration, plot_reliability, screen, screening, scre
 from .clusters import clustered_interval, clusters_of
 from .clinical import LEVEL, by_patient, coverage_table, predictive_values, prediction_sets
 from .errors import InputError, check_number, plural
-from .models import model_row
+from .models import NOVEL, model_row
 from .outoffold import training_predictions
 from .outside import positive_classes
 from .runs import CELL, Run
@@ -67,6 +67,18 @@ class ModelRows:
     def facts(self) -> pd.DataFrame:  # index image
         "The catalogue, a row an image."
         return pd.DataFrame(self.run.catalogue).drop_duplicates("image").set_index("image")
+
+# %% ../../nbs/lib/readout.ipynb #96e73e1c
+def withheld(
+    run: Run,
+    rows: pd.DataFrame,  # held-out predictions
+) -> np.ndarray | None:  # (n,) bool; None: not known for any of them
+    "Tell which images are so far from the training images that their class is not shown."
+    if getattr(run, "novelty", None) is None:
+        return None
+    key = ["image", *CELL, "fold"]
+    score = rows[key].merge(run.novelty, how="left", on=key, validate="many_to_one")["novelty"].to_numpy()
+    return None if np.isnan(score).all() else score > NOVEL
 
 # %% ../../nbs/lib/readout.ipynb #0dfddfa2
 class Readout(ModelRows):
@@ -211,6 +223,23 @@ def abstention_part(readout: Readout) -> dict:
     if by is not None:
         shown = table_html(by.sort_values("covered", kind="stable").rename(columns={"of": "patient"}))
     return {"level": f"{LEVEL:.0%}", "overall": table_html(overall), "patients": shown}
+
+
+def withheld_part(readout: Readout) -> dict:
+    "What is withheld, and how good the rest is; empty where novelty is not known."
+    rows, right, far = readout.rows, readout.right, withheld(readout.run, readout.rows)
+    if far is None:
+        return {}
+    units, classes = rows["image"].map(readout.groups).to_numpy(), rows["true"].to_numpy()
+    share = lambda hits, of: accuracy_interval(hits[of], units[of]) if of.any() else (np.nan,) * 3
+    parts = {"all": np.ones(len(rows), bool)} | {label: classes == label for label in readout.run.classes}
+    table = [(name, of.sum(), *share(far, of), (of & ~far).sum(), *share(right, of & ~far), *share(right, of & far))
+             for name, of in parts.items()]
+    ends = [f"{name}{end}" for name in ("withheld", "others right", "withheld right") for end in ("", "_low", "_high")]
+    table = Intervals(table, columns=["true class", "images", *ends[:3], "others", *ends[3:]])
+    others = percent(*share(right, ~far)) + " %" if not far.all() else ""
+    return {"n": int(far.sum()), "of": len(far), "others": int((~far).sum()), "right": others, "limit": NOVEL,
+            "unit": "images" if rows["image"].is_unique else "predictions", "table": table_html(table)}
 
 
 def patients_part(readout: Readout) -> dict:

@@ -16,10 +16,7 @@ from leuknb.lib.clusters import stretches
 from leuknb.lib.fields import as_tiles, training_scale
 from leuknb.lib.folders import in_natural_order
 from leuknb.lib.head import scaled
-from leuknb.lib.models import (
-    evidence, model_row, novelty_score, pipeline, predicted_table, stored_features, towards_prior,
-    training_rows,
-)
+from leuknb.lib.models import model_row, pipeline, predicted_table, stored_features, training_rows
 from leuknb.lib.nulls import dealt_out
 from leuknb.lib.runs import Run
 from leuknb.lib.tiles import pool
@@ -86,17 +83,15 @@ def chance_of(
     row, fitted = model_row(run, model), pipeline(run, model, **settings)
     if len(fitted) < 2:
         return np.nan
-    rows, head, far = training_rows(run, row["variant"]), fitted[-1], novelty_score(run, row)
+    rows = training_rows(run, row["variant"])
     with as_tiles(images["path"].tolist(), training_scale(run.config["data"], rows), **tiling) as tiles:
         inputs, names = fitted[:-1].transform(tiles["path"].tolist()), tiles["image"].tolist()
-    labels, columns = rows["label"].astype(str).to_numpy(), [f"p_{c}" for c in run.classes]
-    support = evidence(None, inputs, far)
+    labels = rows["label"].astype(str).to_numpy()
 
     def score(new):
-        table = predicted_table(new, inputs, run.classes, digits=None)
-        p = towards_prior(table, np.minimum(support, evidence(new, inputs)), labels)[columns].to_numpy(float)
-        p = pool(p, names)[range(len(columns))].to_numpy() if "factor" in tiles else p
+        p = predicted_table(new, inputs, run.classes, digits=None).iloc[:, 1:].to_numpy(float)
+        p = pool(p, names)[range(p.shape[1])].to_numpy() if "factor" in tiles else p
         return p[:, np.isin(run.classes, positive)].sum(axis=1)
 
     learned, truth = stored_features(run, row["features"]), images["positive"].to_numpy(bool)
-    return share_as_good(dealt_areas(head, learned, labels, clusters_of_training(rows), truth, score, draws))
+    return share_as_good(dealt_areas(fitted[-1], learned, labels, clusters_of_training(rows), truth, score, draws))

@@ -6,13 +6,18 @@
 __all__ = ['data_card']
 
 # %% ../../nbs/lib/run_cards.ipynb #1fa65fac
+import json
+from importlib.resources import files
+
 import numpy as np
 import pandas as pd
 
 from .checklist import AUTHOR
 from .errors import InputError, plural
 from .files import parallel_map, read_image
+from .measured import measured
 from .readout import Readout
+from .tables import percent
 from .templates import DISCLAIMER
 
 # %% ../../nbs/lib/run_cards.ipynb #4b7e76a8
@@ -80,12 +85,37 @@ def data_card(
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
 
 # %% ../../nbs/lib/run_cards.ipynb #26e08290
+LEARNED = {"plasma_r": "colour of the plasma", "nucleus_r": "colour of the nucleus", "nucleoli": "number of nucleoli",
+           "nc_ratio": "ratio of nucleus to cell", "irregularity": "irregularity of the contour"}
+
+
+def known_limits(
+    weights: list[str],  # of the run's networks
+    head: str,
+) -> str:  # Markdown; empty where the run uses neither
+    "Say what is known of the bundled weights, and of the robust recipe."
+    lines = []
+    if "synth" in weights:
+        learned = json.loads((files("leuknb") / "assets/weights/alexnet.json").read_text(encoding="utf-8"))["learned"]
+        shares = ", ".join(f"{name} {learned[key]:.2f}" for key, name in LEARNED.items())
+        lines.append("**Bundled weights.** Trained on generated smears alone; choices between them saw the public "
+                     f"images. Of new generated smears they predict (R², 1: all, 0: nothing): {shares}.")
+    if head == "robust":
+        other = measured("external").set_index("model").loc["robust"]
+        lines.append("**Robust recipe.** Made for simulated changes of lamp, stain and camera, and tested on those. Of "
+                     f"{other['BCCD, n']:.0f} fields of another laboratory without leukaemia, it called "
+                     f"{percent(other['specificity, %'] / 100)} % Benign, and flagged {other['flagged, %']:.0f} % as "
+                     "far from its training images. It was not tested on new patients, or in a hospital.")
+    return "\n\n".join(lines)
+
+# %% ../../nbs/lib/run_cards.ipynb #4c441e90
 SECTIONS = {
     "Intended use": (),
     "Model": ("Model", "Start and training", "Choice of the final model", "Preparation", "Software"),
     "Training and test images": ("Source of the images", "Training and test sets", "Missing data", "Outcome"),
     "What was measured": ("Performance", "Threshold", "Calibration", "Subgroups and fairness"),
     "Whether to believe it": ("Robustness and shortcuts", "External validation", "Interpretation and limits"),
+    "Limits of what leuknb brings": (),
     "Authors and contact": (),
 }
 USE = "For research and teaching. Not for diagnosis, and not for decisions about patients. Further uses: *{}*"
@@ -99,10 +129,13 @@ def model_card(
     "Describe the model of a run's headline."
     from skops.card import Card
     own, card = table.set_index("topic")["in this run"], Card(None, model_diagram=False, template=None)
-    told = {"Intended use": USE.format(AUTHOR), "Authors and contact": f"*{AUTHOR}*"}
+    weights = [facts["weights"] for facts in readout.run.config.get("weights", {}).values()]
+    told = {"Intended use": USE.format(AUTHOR), "Authors and contact": f"*{AUTHOR}*",
+            "Limits of what leuknb brings": known_limits(weights, readout.cell[1])}
     card.add(**{f"Model card: {readout.title}": f"**{DISCLAIMER}**"})
     for title, topics in SECTIONS.items():
-        card.add(**{title: told.get(title) or "\n\n".join(f"**{topic}.** {own[topic]}" for topic in topics)})
+        if text := told.get(title) or "\n\n".join(f"**{topic}.** {own[topic]}" for topic in topics):
+            card.add(**{title: text})
     shown = readout.run.comparison[["backbone", "head", "variant", "n", "accuracy", "low", "high"]].round(4)
     card.add_table(**{"Every model of the run": shown})
     card.add(**{"How to cite": cite})

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import pandas as pd
 
+from .readout import withheld
 from .runs import CELL, Run
 from .tables import data_uri, interval, model_title, percent, table_html
 from .templates import figure_png
@@ -57,11 +58,14 @@ def comparison_html(
         p = run.predictions[(run.predictions[list(CELL)] == cell).all(axis=1)]
         clusters = p["image"].map(groups)
         _, low, high = accuracy_interval(p["predicted"] == p["true"], clusters)
+        right, far = (p["predicted"] == p["true"]).to_numpy(), withheld(run, p)
+        shown = {} if far is None else {"withheld": f"{far.sum():,}", "accuracy of the others":
+                                        f"{percent(right[~far].mean())} ({(~far).sum():,})" if not far.all() else "-"}
         rows.append({"model": model_title(*cell), "images": row["n"], groups.name: clusters.nunique(),
-                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high),
+                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high), **shown,
                      "paper (other images)" if run.synthetic else "paper": percent(row["published"]),
                      "difference": "-" if pd.isna(row["difference"]) else f"{100 * row['difference']:+.1f}"})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).fillna("-")
     return table_html(table.drop(columns="difference") if run.synthetic else table)
 
 # %% ../../nbs/lib/sections.ipynb #710be82d

@@ -33,8 +33,8 @@ class RunImages:
 
     def __init__(self, run, images: str | Path | None = None, size: int = 256):  # of a thumbnail
         self.root, self.size, self.folder = images and Path(images), size, Path(run.path) / "thumbnails"
-        columns = run.catalogue[["image", "variant", "path", "sha256"]].astype(str)
-        self.rows = {(i, v): (p, s) for i, v, p, s in columns.itertuples(index=False)}
+        columns = (run.catalogue[name].astype(str).tolist() for name in ("image", "variant", "path", "sha256"))
+        self.rows = {(i, v): (p, s) for i, v, p, s in zip(*columns)}
         self._thumbnails, self._moved = {}, {}
 
     def path(self, image, variant) -> Path | None:

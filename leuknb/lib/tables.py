@@ -58,6 +58,12 @@ def model_title(backbone: str, head: str, variant: str = "") -> str:
     return name + (f", {variant}" if variant else "")
 
 
+def title_of(name: str) -> str:
+    "Write a model named `alexnet/svm/original` as `model_title` does; any other name stays as it is."
+    parts = str(name).split("/")
+    return model_title(*parts) if len(parts) == 3 else name
+
+
 def short_names(models) -> list:
     "Model names such as `alexnet/svm/original` without the parts that all of them share."
     parts = [str(m).split("/") for m in models]
