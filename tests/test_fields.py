@@ -12,7 +12,7 @@ from leuknb.external import evaluate, pooled_groups
 from leuknb.lib.config import Config, check_config
 from leuknb.lib.errors import InputError
 from leuknb.lib.fields import TrainingScale, as_tiles, check_tiles, pooled_table, red_cell_facts, scale_notes
-from leuknb.lib.models import predict, training_rows
+from leuknb.lib.models import pipeline, predict, predicted_images, training_rows
 from leuknb.lib.outside import home_set, known_patients, read_set, trained_on, without_known
 from leuknb.lib.tables import model_title
 from leuknb.lib.tiles import pool
@@ -207,3 +207,24 @@ def test_a_model_without_probabilities(run, monkeypatch):
     for call in (lambda: predict(run, ["x.png"]), lambda: evaluate(run, "nowhere")):
         with pytest.raises(InputError, match="no probabilities"):
             call()
+
+
+def test_ranking_uses_probabilities_before_the_prior(run, held, others):
+    paths, whole = [str(path) for path in (*held[:3], others / "fine.png")], dict(scale=None, tile=None, overlap=0)
+    table, _ = predicted_images(run, paths, SVM, "error", whole, raw=True)
+    raw = table[[f"raw_{c}" for c in run.classes]].to_numpy(float)
+    model = pipeline(run, SVM, progress=False)
+    assert list(model.classes_) == list(run.classes) and np.allclose(raw, model.predict_proba(paths), atol=1e-7)
+    shown = predict(run, paths, SVM, progress=False)
+    assert not shown.columns.str.startswith("raw_").any() and shown.equals(table[shown.columns])
+    changed = np.abs(table[[f"p_{c}" for c in run.classes]].to_numpy(float) - raw).max(axis=1) > 1e-9
+    assert (table["novelty"][changed] == 1).all()
+
+
+def test_pooled_ranking_and_answer_have_their_own_probabilities():
+    truth, called, score = pooled_groups(np.array([True, False]), np.array([0.9, 0.2]), np.array(["a", "b"]), np.array([0.4, 0.3]))
+    assert called.tolist() == [False, False] and score == pytest.approx([0.9, 0.2])
+    tiles = pd.DataFrame({"p_a": [0.9, 0.2], "p_b": [0.1, 0.8], "raw_a": [0.6, 0.3], "raw_b": [0.4, 0.7], "novelty": [0, 1], "distance": [1.0, 2]})
+    pooled = pooled_table(tiles, ["x", "x"])
+    odds = np.sqrt(0.6 * 0.3 / (0.4 * 0.7))
+    assert pooled["raw_a"].tolist() == pytest.approx([odds / (1 + odds)]) and pooled["predicted"].tolist() == ["a"]

@@ -393,6 +393,9 @@ def predicted_listed(
     if "factor" in tiles:
         table, reasons = pooled_table(table, names), reasons | tiles.attrs["problems"]
         names, notes = list(table.index), [pooling_note(table, len(paths))]
+    if table["novelty"].isna().all():
+        notes += ["this model keeps no features of its training images: no image is flagged as out-of-distribution, "
+                  "however little its class and probabilities mean"]
     if tiling["scale"] is None and row["head"] != "morphology":  # which measures cells in red cells already
         notes += scale_notes(paths, training, tiling["tile"])
     rows = {name: number for number, name in enumerate(names)}
