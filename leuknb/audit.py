@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from .ablations import ablation_table, ablation_verdicts, plot_ablations, swap_table
+from .ablations import ablation_table, ablation_verdicts, plot_ablations, swap_table, variant_table
 from .cells import cell_accuracies
 from .data import catalogue
 from leuknb.leakage import (
@@ -22,6 +22,7 @@ from leuknb.leakage import (
     predict_black, scheme_splits, scheme_table, scheme_verdicts,
 )
 from .lib.chapters import Audit, Chapter
+from .lib.clusters import clusters_of
 from .lib.errors import InputError, check_choice, check_number
 from .lib.files import examine, parallel_map
 from .lib.models import pipeline
@@ -141,7 +142,8 @@ def shift_chapter(case: Case) -> Chapter:
     colour = make_pipeline(ShortcutFeatures(), shortcut_head()).fit(train["path"], train["label"].astype(str))
     held = test.sample(min(case.images, len(test)), random_state=case.seed)
     models = case.models | {"colour histogram": colour}
-    table = shift_table(models, held, case.shifts, case.severities, case.seed, case.progress)
+    clusters = clusters_of(case.cat, case.parts)[held["image"]].to_numpy()
+    table = shift_table(models, held, case.shifts, case.severities, case.seed, case.progress, clusters)
     return Chapter("Another microscope", shift_verdicts(table), {"shifts": table}, {"shifts": plot_shifts(table)})
 
 # %% ../nbs/63_audit.ipynb #7e99f6a1
@@ -173,6 +175,12 @@ def ablation_chapter(case: Case) -> Chapter:
                                 f"{cells} % are given the class of the cells, {ground} % that of the background.")
     except InputError as error:
         chapter.notes.append(f"ablations: {error}")
+    if (cat["variant"] == "segmented").any():
+        chapter.tables["variants"] = crossed = variant_table(cat, parts, progress=case.progress)
+        chapter.verdicts += [f"Trained on {row.trained} images and tested on {row.tested} ones, AlexNet is right about "
+                             f"{percent(row.accuracy, row.low, row.high)} %, where training on {row.tested} ones gives "
+                             f"{percent(row.accuracy - row.gap)} %."
+                             for row in crossed.itertuples() if row.trained != row.tested]
     return chapter
 
 # %% ../nbs/63_audit.ipynb #2005e31d

@@ -68,11 +68,17 @@ def reliability(
     return Intervals(table.assign(low=low, high=high))
 
 # %% ../nbs/53_calibration.ipynb #92a32e26
-def ece(probability, correct, bins: int = 10):  # a fraction; one for each draw if correct has shape (draws, n)
+def ece(probability, correct, bins: int = 10, weights=1):  # a fraction; or of each draw: correct or weights (draws, n)
     "Expected calibration error: gap between confidence and accuracy, weighted over bins (Naeini et al. 2015)."
     probability, correct = np.asarray(probability, dtype=float), np.asarray(correct, dtype=float)
-    member = np.eye(bins)[np.minimum((probability * bins).astype(int), bins - 1)]
-    return np.abs((correct - probability) @ member).sum(-1) / len(probability)
+    member, gaps = np.eye(bins)[np.minimum((probability * bins).astype(int), bins - 1)], (correct - probability) * weights
+    return np.abs(gaps @ member).sum(-1) / np.broadcast_to(weights, gaps.shape).sum(-1)
+
+
+def _ece_ends(drawn, value, chance, units):  # (draws,) of the bootstrap; of the data; what chance stays below
+    "Ends of an ECE's interval. Redrawn images scatter more than the images, so their ECE is too large: shifted back."
+    ends = bootstrap_ends(drawn, drawn.mean(), units) - (drawn.mean() - value)
+    return np.maximum(ends * [value > chance, True], 0)
 
 
 def _losses(predictions):
@@ -89,8 +95,8 @@ def calibration(
     groups=None,  # mapping image -> group, resampled together
     draws: int = 1000,  # of the bootstrap over units
     seed: int = 0,
-) -> pd.DataFrame:  # a row a model: ece, ece_chance, brier, log_loss, the latter two with _low and _high
-    "Calibration of every model: ECE beside what chance alone gives, Brier score and log loss with intervals."
+) -> pd.DataFrame:  # a row a model: ece, ece_chance, brier, log_loss; all but ece_chance with _low and _high
+    "Calibration of every model: ECE beside what chance alone gives, Brier score and log loss, with intervals."
     rows = []
     for model, part in held_out(predictions).groupby(["backbone", "head", "variant"], sort=False):
         probability, correct = _confidence(part)
@@ -100,9 +106,10 @@ def calibration(
         drawn = [(loss.mean(), weights @ loss / weights.sum(1)) for loss in _losses(part)]
         losses = [(mean, *np.maximum(bootstrap_ends(draw, mean, units.max() + 1), 0)) for mean, draw in drawn]
         by_chance = np.quantile(ece(probability, chance, bins), 0.95)
-        rows.append((*model, ece(probability, correct, bins), by_chance, *losses[0], *losses[1]))
-    names = [f"{name}{end}" for name in ("brier", "log_loss") for end in ("", "_low", "_high")]
-    return Intervals(rows, columns=["backbone", "head", "variant", "ece", "ece_chance", *names])
+        gap, redrawn = ece(probability, correct, bins), ece(probability, correct, bins, weights)
+        rows.append((*model, gap, *_ece_ends(redrawn, gap, by_chance, units.max() + 1), by_chance, *losses[0], *losses[1]))
+    names = [f"{name}{end}" for name in ("ece", "brier", "log_loss") for end in ("", "_low", "_high")]
+    return Intervals(rows, columns=["backbone", "head", "variant", *names[:3], "ece_chance", *names[3:]])
 
 # %% ../nbs/53_calibration.ipynb #cbe7ff95
 def fit_temperature(
@@ -199,10 +206,12 @@ def plot_reliability(
     label: str = "model",
     color: str = "#0072B2",
     marker: str = "o",
+    groups=None,  # mapping image -> group, for the intervals
 ):  # the axis
-    "Reliability diagram: share of correct predictions against confidence, with Wilson intervals; size shows images."
+    "Reliability diagram: share of correct predictions against confidence, with intervals; size shows images."
     import matplotlib.pyplot as plt
-    ax, table = ax or plt.subplots(figsize=(4.2, 4), layout="constrained")[1], reliability(predictions, bins, of)
+    ax = ax or plt.subplots(figsize=(4.2, 4), layout="constrained")[1]
+    table = reliability(predictions, bins, of, groups)
     x, y = 100 * table["probability"], 100 * table["correct"]
     gaps = np.abs(100 * table[["low", "high"]].to_numpy().T - y.to_numpy())
     ax.plot([0, 100], [0, 100], color="grey", lw=1, ls=":")

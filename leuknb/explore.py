@@ -72,7 +72,7 @@ class Panes(widgets.VBox):
         self.state, self.sources = State(self.run, rater, blinded), open_sources(self.run, images)
         self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)
         self.detail = Detail(self.state, self.sources)
-        shown = [self.detail, *(beside(name="lk-panel") for _ in TABS[1:])][:1 if blinded else None]
+        shown = [self.detail, *(beside(name="lk-panel") for _ in list(TABS)[1:])][:1 if blinded else None]
         self.tabs = widgets.Tab(shown, titles=list(TABS)[:len(shown)])
         self.head = widgets.HTML(headline(self.run, self.state))
         self.problem = widgets.HTML(problems_html(self.state, self.sources.images))
@@ -96,8 +96,10 @@ class Panes(widgets.VBox):
         names, place = list(TABS.values())[at], self.tabs.children[at]
         if at and not place.children:
             place.children = [getattr(self, name) for name in names]
-        for name in {"patients", "map", "pairs", "raters"} & vars(self).keys():
+        for name in {"patients", "map", "pairs"} & vars(self).keys():
             getattr(self, name).to_front(name in names)
+        if "raters" in names:
+            self.raters.fill()
 
     def report(self, text=""):
         "Show what is missing in the run, and a text."

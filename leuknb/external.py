@@ -279,8 +279,6 @@ def cautions(images: pd.DataFrame, glass: np.ndarray, known: list) -> list[str]:
         lines.append(f"{percent(flagged)} % of the images are unlike the training images (novelty above {NOVEL}): "
                      "their predicted class means little, and the farther they are, the more their probabilities "
                      "are the shares of the training classes")
-    if images["novelty"].isna().all():
-        lines.append("this model keeps no training features: nothing can be flagged")
     if known:
         lines.append(f"groups with the names of patients in the training images: {abridged(known)}; if they are the "
                      "same people, this is no test on new patients")

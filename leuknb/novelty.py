@@ -131,7 +131,9 @@ def held_out_novelty(rows, split_table, features) -> np.ndarray:  # features: fo
     "Score held-out images against the training images of their fold; NaN where these are more than `MOST`."
     labels, found = rows["label"].astype(str).to_numpy(), []
     for fold, train, test in each_fold(rows, split_table):
-        X, few = features(fold), len(train) <= MOST
-        score = NoveltyScore().fit(X[train], labels[train]).score_samples(X[test]) if few else np.full(len(test), np.nan)
-        found.append(score)
+        if len(train) > MOST:
+            found.append(np.full(len(test), np.nan))
+            continue
+        X = features(fold)
+        found.append(NoveltyScore().fit(X[train], labels[train]).score_samples(X[test]))
     return np.concatenate(found)

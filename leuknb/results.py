@@ -29,9 +29,7 @@ from .lib.files import check_present, check_writable, digest
 from .lib.glass import check_glass
 from .lib.models import predict, predicted_table, store_model
 from .lib.progress import tqdm
-from leuknb.lib.runs import (
-    Run, data_facts, machine, read_json, read_table, start_run, weight_facts, write_table,
-)
+from .lib.runs import Run, data_facts, machine, read_json, read_table, start_run, weight_facts, write_table
 from .lib.readout import check_reading
 from .lib.shards import as_begun, cells_of, check_join, check_joined, missing_cells, read_shard, writer, writing
 from .lib.tables import OVER_PATHS
@@ -133,16 +131,17 @@ class FoldFeatures:
             fit_rows(model, self.paths[train], self.sub.iloc[train], blocks).save(path)
         return {"weights": path}
 
-    def novelty(self, head: str, make) -> np.ndarray | float:  # of held-out images, fold after fold; NaN: not known
-        "Score held-out images by the features that a head is fitted on."
-        if head in OVER_PATHS and head != "robust":
-            return np.nan
-        kind = "white" if head == "robust" else ""
-        if kind not in self.scores:
-            white = make().backbone().transform(self.paths) if kind else None
-            features = (lambda fold: white) if kind else lambda fold: self.fold(fold)[1]
-            self.scores[kind] = held_out_novelty(self.sub, self.split_table, features)
-        return self.scores[kind]
+# %% ../nbs/70_results.ipynb #b1f4329f
+def novelty_of(features: FoldFeatures, head: str, make) -> np.ndarray | float:  # by fold; NaN: not known
+    "Score held-out images by the features that a head is fitted on."
+    if head in OVER_PATHS and head != "robust":
+        return np.nan
+    kind = "white" if head == "robust" else ""
+    if kind not in features.scores:
+        white = make().backbone().transform(features.paths) if kind else None
+        of_fold = (lambda fold: white) if kind else lambda fold: features.fold(fold)[1]
+        features.scores[kind] = held_out_novelty(features.sub, features.split_table, of_fold)
+    return features.scores[kind]
 
 # %% ../nbs/70_results.ipynb #e1fd22fb
 def run_cell(
@@ -163,7 +162,7 @@ def run_cell(
         inputs, parts = lambda fold: features.fold(fold)[1], (backbone, matrix[train_test_rows(sub, split_table, 0)[0]])
     rows, model = fit_cell(make, inputs, sub, split_table, names, inner_blocks(split_table, config.split))
     store_model(run.path / "models", cell, model, *parts)
-    write_table(rows.assign(novelty=features.novelty(head, make)), run.part(**cell), digits=6)
+    write_table(rows.assign(novelty=novelty_of(features, head, make)), run.part(**cell), digits=6)
 
 # %% ../nbs/70_results.ipynb #1a675aed
 def run_grid(

@@ -23,7 +23,7 @@ from .lib.progress import tqdm
 from .lib.errors import check_choice, check_number
 from .lib.files import parallel_map, read_image
 from .lib.scoring import predict_all, uncached
-from .lib.tables import Intervals, percent
+from .lib.tables import Intervals, percent, title_of
 from .metrics import accuracy_interval
 from .preprocess import magnify, sharpen
 
@@ -280,9 +280,11 @@ def plot_shifts(table: pd.DataFrame, title: str = "The same cells under another 
         grid = np.array([[wide.loc[f, (m, s if f != "none" else "")] for m, s in keys] for f in families])
         single = [f not in ("none", "mean") for f in families]
         image = _heat_map(ax, 100 * np.vstack([grid, grid[single].min(0)]))
-        ax.set_xticks(range(len(keys)), [s for _, s in keys], rotation=90)
-        ax.set_title({"accuracy": "accuracy", "benign": "Benign recall"}[value], fontsize=10, pad=30)
-        _head_models(ax, [m for m, _ in keys])
+        one = len(strengths) == 1  # whose columns are too narrow for a heading
+        ax.set_xticks(range(len(keys)), [title_of(m) if one else s for m, s in keys], rotation=90)
+        named = {"accuracy": "accuracy", "benign": "Benign recall"}[value] + (f", {strengths[0]}" if one else "")
+        ax.set_title(named, fontsize=10, pad=6 if one else 30)
+        _head_models(ax, [m for m, _ in keys], named=not one)
     axes[0].set_yticks(range(len(families) + 1), [*families, "worst"])
     axes[0].set_ylabel("corruption")
     figure.colorbar(image, ax=axes, label="%", shrink=0.6)
@@ -298,13 +300,13 @@ def _heat_map(ax, grid):
     return image
 
 
-def _head_models(ax, names):
-    "Model names above their columns, a line between models."
+def _head_models(ax, names, named=True):
+    "A line between models, and their names above their columns."
     for name in dict.fromkeys(names):
         first, n = names.index(name), names.count(name)
         ax.axvline(first - 0.5, color="white", lw=2)
-        name = name.replace(" + ", "\n+ ").replace("/", "/\n", 1)
-        ax.text(first + (n - 1) / 2, -0.6, name, ha="center", va="bottom", fontsize=8)
+        text = title_of(name).replace(" + ", "\n+ ").replace(", ", ",\n") if named else ""
+        ax.text(first + (n - 1) / 2, -0.6, text, ha="center", va="bottom", fontsize=8)
 
 # %% ../nbs/62_shifts.ipynb #2f50d64b
 def shift_verdicts(table: pd.DataFrame) -> list[str]:

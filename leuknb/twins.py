@@ -10,10 +10,8 @@ from collections import defaultdict
 
 import numpy as np
 import pandas as pd
+import scipy  # loads its parts when they are used
 from PIL import Image
-from scipy import ndimage
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from .lib.errors import InputError, plural
 from .lib.files import grey_thumbnail, parallel_map, read_image
@@ -98,15 +96,15 @@ def _centred(thumbs, plain):
     edge = (plain[:, [0, -1]].mean((1, 2)) + plain[:, :, [0, -1]].mean((1, 2))) / 2
     for k in np.flatnonzero((edge > 0.9) & ~plain.all((1, 2))):
         move = 23.5 - np.array(np.nonzero(~plain[k])).mean(1)
-        thumbs[k] = ndimage.shift(thumbs[k], move, order=1, mode="nearest")
-        plain[k] = ndimage.shift(plain[k].astype(np.float32), move, order=1, mode="nearest") > 0.5
+        thumbs[k] = scipy.ndimage.shift(thumbs[k], move, order=1, mode="nearest")
+        plain[k] = scipy.ndimage.shift(plain[k].astype(np.float32), move, order=1, mode="nearest") > 0.5
     return thumbs, plain
 
 # %% ../nbs/01_twins.ipynb #917c9b29
 def _structure(thumbs, plain):
     "Fine structure off the plain background, and where that is, both (n, 2304) float32."
-    weight = (~ndimage.binary_dilation(plain, np.ones((1, 3, 3)))).astype(np.float32)
-    blur = lambda x, sd: ndimage.gaussian_filter(x, (0, sd, sd), mode="nearest")
+    weight = (~scipy.ndimage.binary_dilation(plain, np.ones((1, 3, 3)))).astype(np.float32)
+    blur = lambda x, sd: scipy.ndimage.gaussian_filter(x, (0, sd, sd), mode="nearest")
     fine = (thumbs - blur(thumbs * weight, 2) / (blur(weight, 2) + 1e-3)) * weight
     spread = np.sqrt(blur(fine**2, 3) / (blur(weight, 3) + 1e-3))
     return (fine / (spread + 3)).reshape(len(thumbs), -1), weight.reshape(len(thumbs), -1)
@@ -134,7 +132,7 @@ def _same(first, second, above):
 
 def _parts(image):
     "Count the bright parts of a thumbnail; specks of compression are none."
-    return int((np.bincount(ndimage.label(image > 32)[0].ravel())[1:] > 3).sum())
+    return int((np.bincount(scipy.ndimage.label(image > 32)[0].ravel())[1:] > 3).sum())
 
 
 def copies(
@@ -201,8 +199,8 @@ def _similar_links(table, thumbs, codes, similar):
 
 def _clusters(links, n):
     "Number the clusters of n codes that hang together through links."
-    graph = coo_matrix((np.ones(len(links)), links.T), shape=(n, n))
-    return connected_components(graph, directed=False)[1]
+    graph = scipy.sparse.coo_matrix((np.ones(len(links)), links.T), shape=(n, n))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
 
 # %% ../nbs/01_twins.ipynb #f10e1340
 def _join(clusters, links, owners):

@@ -7,7 +7,7 @@ from scipy.special import ellipe
 from skimage.measure import regionprops
 
 from leuknb.cells import MEASURES, NAMES, UNITS, CellFeatures, Morphology, cell_table, circularity, clumping
-from leuknb.cells import count_nucleoli, in_red_cells, nucleus_of, separability, solidity
+from leuknb.cells import count_nucleoli, grain, in_red_cells, linear_head, nucleus_of, separability, solidity
 from leuknb.lib.errors import InputError
 from leuknb.patients import smear
 
@@ -122,18 +122,39 @@ def files(tmp_path_factory):
 
 def test_a_model_that_sees_nothing_but_cells(files):
     paths, labels, blank = files
-    model = Morphology().fit(paths[:16], labels[:16], groups=list("aabbccddeeffgghh"))
+    model = Morphology(linear_head()).fit(paths[:16], labels[:16], groups=list("aabbccddeeffgghh"))
     assert (model.predict(paths[16:]) == labels[16:]).mean() >= 0.75
     assert (model.predict_proba(paths[16:]).argmax(1) == (model.predict(paths[16:]) == "Pro")).all()
     features = model.pipeline_[0]
     names = features.get_feature_names_out()
-    assert model.weights().shape == (23, 1) and list(model.weights().index) == list(names)
+    assert model.weights().shape == (38, 1) and list(model.weights().index) == list(names)
     X = features.transform(paths)
-    assert X.shape == (24, len(names)) == (24, 23) and X.dtype == np.float32
+    assert X.shape == (24, len(names)) == (24, 38) and X.dtype == np.float32
     assert (features.transform(paths[3:5]) == X[3:5]).all(), "an image's row does not depend on its neighbours"
     assert (CellFeatures(cache=False).fit(paths[:16]).transform(paths[:2]) == X[:2]).all(), "nor on the store"
     missing = features.transform([blank])[0]
     assert missing[0] == 0 and np.isfinite(missing).all() and (missing[2:] == features.medians_[2:].astype(np.float32)).all()
+
+
+def test_the_default_head_is_curved_and_has_no_weights(files):
+    paths, labels, _ = files
+    model = Morphology().fit(paths[:16], labels[:16], groups=list("aabbccddeeffgghh"))
+    assert (model.predict(paths[16:]) == labels[16:]).mean() >= 0.75 and model.best_params_["C"] in (1, 10, 100)
+    with pytest.raises(InputError, match="linear_head"):
+        model.weights()
+
+
+def test_grain_is_strongest_at_its_own_size_and_does_not_depend_on_the_stain():
+    y, x = np.mgrid[:200, :200]
+    inner = (slice(40, 160), slice(40, 160))
+    mask = np.zeros((200, 200), bool)
+    mask[inner] = True
+    for width in (2.0, 4.0):  # a wave answers a Laplacian of a Gaussian by k² exp(-k² s² / 2), k = sqrt(2) / s at most
+        wave = 1 + 0.1 * np.sin(np.sqrt(2) / width * x)
+        answers = {w: grain(wave, mask, w) * w**2 for w in (width / 2, width, 2 * width)}
+        assert max(answers, key=answers.get) == width
+        assert answers[width] == pytest.approx(0.1 / np.sqrt(2) * 2 * np.exp(-1), rel=0.03)
+        assert grain(3 * wave, mask, width) == pytest.approx(grain(wave, mask, width))
 
 
 def test_without_blood_there_is_nothing_to_fit(files):

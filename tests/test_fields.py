@@ -156,7 +156,7 @@ def test_what_cells_alone_exclude():
 def test_an_audit_asks_what_cells_say(run):
     found = audit_run(run, progress=False, chapters=("cells",), images=8)
     table = found.tables["cells"].set_index("name")
-    assert table["numbers"].tolist() == [0, 23, 18, 9] and "cells alone" in found.verdicts[0] and not found.notes
+    assert table["numbers"].tolist() == [0, 38, 33, 9] and "cells alone" in found.verdicts[0] and not found.notes
 
 
 def set_of(path, run, **options):

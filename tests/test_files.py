@@ -127,3 +127,11 @@ def test_only_new_or_empty_folders_are_free(tmp_path):
     for taken in (tmp_path, tmp_path / "file"):
         with pytest.raises(InputError, match="already holds something; name a new or empty folder"):
             check_free_folder(taken)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), OSError("39168 requested and 4968 written")], ids=["system", "numpy"])
+def test_a_full_disk_is_named_with_the_file_and_leaves_nothing(tmp_path, error):
+    with pytest.raises(OSError, match="cannot be written whole; free some space") as caught, files.atomic(tmp_path / "rows.npy") as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+    assert caught.value.filename == str(tmp_path / "rows.npy") and not list(tmp_path.iterdir())

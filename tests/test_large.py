@@ -234,3 +234,46 @@ def test_predictions_go_on_where_they_stopped(made, tmp_path, monkeypatch):
     assert len(computed) == len(tables) - 2 and (tmp_path / "two.csv").read_text() == text
     shown = [name for table in tables for name, why in table[["image", "problem"]].itertuples(index=False) if why]
     assert shown == [str(bad)]
+
+
+def test_a_head_that_is_fitted_again_keeps_nothing_of_the_fit_before():
+    head = KNNHead(n_neighbors=3, metric="euclidean", weights="uniform", scale="none", large=200, n_jobs=1)
+    with pytest.warns(UserWarning, match="settings chosen"):
+        head.fit(LARGE_X[:600], LARGE_Y[:600])
+    again, new = head.set_params(large=5000).fit(LARGE_X[:300], LARGE_Y[:300]), LARGE_X[1000:]
+    plain = KNNHead(n_neighbors=3, metric="euclidean", weights="uniform", scale="none", n_jobs=1).fit(LARGE_X[:300], LARGE_Y[:300])
+    assert np.array_equal(again.predict_proba(new), plain.predict_proba(new)) and not hasattr(again, "approximation_")
+
+
+def test_one_row_finds_the_neighbours_that_it_finds_among_many():
+    with pytest.warns(UserWarning, match="settings chosen"):
+        head = KNNHead(n_neighbors=3, metric="euclidean", weights="uniform", scale="none", large=200, n_jobs=1).fit(LARGE_X[:1500], LARGE_Y[:1500])
+    many = head.kneighbors(LARGE_X[1500:1520])[1]
+    assert all(np.array_equal(head.kneighbors(LARGE_X[k:k + 1])[1][0], many[k - 1500]) for k in range(1500, 1520))
+
+
+def test_a_kernel_that_was_approximated_says_so():
+    with pytest.warns(UserWarning, match="landmarks instead"):
+        small = SVMHead(C=1, gamma="scale", scale="none", memory=1e4, n_components=20, n_jobs=1).fit(LARGE_X[:200], LARGE_Y[:200])
+    assert small.approximation_ == "Nystroem's approximation with 20 landmarks"
+    assert not hasattr(small.set_params(memory=4e9).fit(LARGE_X[:200], LARGE_Y[:200]), "approximation_")
+
+
+def test_the_page_of_many_images_has_the_measured_numbers():
+    from pathlib import Path
+
+    from leuknb.lib.measured import measured
+    page = (Path(__file__).resolve().parent.parent / "docs/how-to/many-images.md").read_text(encoding="utf-8")
+    table, sizes = measured("million").set_index(["what", "rows"]), (10_000, 100_000, 1_000_000)
+    lines = {"near-duplicates, in cells": "near-duplicates, in cells", "split by group": "split group", "cache: write rows": "cache, write",
+             "cache: read all rows": "cache, read all", "cache: find one image": "cache, find one image"}
+    for shown, what in lines.items():
+        cells = next(line for line in page.splitlines() if line.startswith(f"| {shown} |")).split("|")[2:5]
+        given = [table["CPU s"].get((what, n)) for n in sizes]
+        assert [cell.strip() for cell in cells] == ["" if s is None else f"{s:.0f}" if s > 99 else f"{s:.1f}" for s in given], shown
+    for name in ("SVM", "Softmax", "KNN"):
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name if name != 'Softmax' else 'softmax'} | "))
+        exact, blocks = (table.loc[f"{name}Head, {way}", 20_000] for way in ("exact", "in blocks"))
+        for one in (exact, blocks):
+            assert f"{100 * float(one['found'].split()[1]):.1f} %" in row and f"{one['CPU s']:.0f}, {one['own GB']:.1f}" in row, name
+        assert f"{float(exact['found'].split(', ')[1].split('%')[0]):.1f} %" in row, name

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from leuknb.lib.errors import InputError
+from leuknb.lib.models import predict
+from leuknb.lib.readout import Readout
 from leuknb.lib.run_cards import data_card
 from leuknb.lib.runs import Run
 from leuknb.report import counts_html, plot_comparison, write_report
@@ -27,7 +29,37 @@ def test_the_report_shows_what_was_misread(made):
     label = run.classes[0]
     rows = run.predictions[(run.predictions["true"] == label) & (run.predictions["predicted"] != label)]
     report = (run.path / "report.html").read_text(encoding="utf-8").partition('<section id="misread"')[2]
-    assert report.count(f"true {label}, called ") == 2 * min(24, rows["image"].nunique())
+    shown = re.findall(f"true {label}, (?:called |class withheld \\(called )", report)
+    assert len(shown) == 2 * min(24, rows["image"].nunique())
+
+
+def test_novelty_of_held_out_images_is_that_of_predict(made):
+    run, _ = made
+    rows = run.novelty.query("head == 'svm' and variant == 'original' and fold == 0")
+    assert set(rows["image"]) == set(run.split.query("fold == 0 and split == 'test'")["image"]) and len(rows) > 10
+    paths = run.catalogue.query("variant == 'original'").set_index("image").loc[rows["image"], "path"]
+    found = predict(run, list(paths), "alexnet/svm/original", progress=False)
+    np.testing.assert_allclose(found["novelty"], rows["novelty"], atol=1e-6)
+    assert "novelty" not in run.predictions
+
+
+def test_classes_far_from_the_training_images_are_withheld(made, tmp_path):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    readout = Readout(run, [])
+    table, wrong = run.novelty, readout.rows["image"][~readout.right]
+    far = [*wrong.iloc[:1], *readout.rows["image"][readout.right].iloc[:2]]
+    table.assign(novelty=table["image"].isin(far).astype(float)).to_csv(run.path / "novelty.csv", index=False)
+    write_report(Run(run.path))
+    report = (run.path / "report.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", re.sub("<[^>]+>", "", report))
+    n, others = len(readout.rows), ~readout.rows["image"].isin(far).to_numpy()
+    share = 100 * readout.right[others].mean()
+    assert f"Class withheld for {len(far)} of {n} held-out images" in text and f"of the other {n - len(far)}, {share:.1f} [" in text
+    assert (f"{wrong.iloc[0]}: true " in report and "class withheld (called " in report) or wrong.empty
+    assert "<th>withheld</th>" in report and '<section id="withheld">' in report
+    (run.path / "novelty.csv").unlink()
+    write_report(Run(run.path))
+    assert "withheld" not in (run.path / "report.html").read_text(encoding="utf-8")
 
 
 def test_images_that_have_moved_away_are_left_out_of_the_report(made, tmp_path):

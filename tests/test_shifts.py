@@ -1,5 +1,6 @@
 "Images under another microscope."
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
@@ -94,3 +95,16 @@ def test_unknown_names_are_refused():
                           (lambda: shifts.shift(rgb, "warm", "huge"), "choose from mild")]:
         with pytest.raises(InputError, match=message):
             call()
+
+
+def test_one_severity_has_names_of_models_under_its_columns():
+    names = ["alexnet/svm/original", "colour histogram"]
+    rows = [(m, f, s, 0.9, 0.8) for m in names for f, s in (("none", ""), ("warm", "medium"), ("mean", "medium"))]
+    table = pd.DataFrame(rows, columns=["model", "family", "strength", "accuracy", "benign"])
+    figure = shifts.plot_shifts(table)
+    ax = figure.axes[0]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["AlexNet + SVM, original", "colour histogram"]
+    assert ax.get_title() == "accuracy, medium" and not any(t.get_text() == "AlexNet + SVM,\noriginal" for t in ax.texts)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert not boxes[0].overlaps(boxes[1])

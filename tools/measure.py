@@ -5,7 +5,8 @@
 
 `all` calls one measuring tool after the other, the corrected evaluation first, and says after each how many hours it took, by the clock and of processors.
 What is finished is noted in runs/measured/all.csv and left out the next time, until --again; each tool keeps its own pieces, so an interrupted one continues.
-TIMES Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
+How long the whole takes was not measured; `all --help` lists the minutes of one processor that were.
+Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
 
 The grid:
 
@@ -99,6 +100,7 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
                          "--unfreeze", "last-block", "--epochs", "6", "--seeds", "1", "--splits", "paper"),
     "vgg19-random": ("measure", "DIR", "--backbones", "vgg19"),
 }
+MINUTES = {"inner folds of two heads (of scenes)": 10, "audit-shortcuts": 7}
 
 
 def call(tool, *arguments):
@@ -108,7 +110,9 @@ def call(tool, *arguments):
 
 def measure_all(arguments, call=call, done=ROOT / "runs" / "measured" / "all.csv"):
     "Call the measuring tools in an order, skip what is finished, and return how long each part took."
-    p = argparse.ArgumentParser(prog="measure.py all", description="Every measured table, by one command.")
+    known = ", ".join(f"{name} {minutes}" for name, minutes in MINUTES.items())
+    p = argparse.ArgumentParser(prog="measure.py all", description="Every measured table, by one command. Minutes of one processor that were measured "
+                                f"(public images, no GPU; the features of whole images were stored before): {known}. The other parts were not timed.")
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
     p.add_argument("--again", action="store_true", help="measure finished parts again")

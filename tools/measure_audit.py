@@ -86,8 +86,8 @@ def shortcuts(cat):
 def splits(cat):
     "Two shortcuts and the model under stricter and stricter splits."
     cat = by_field(cat)
-    features = table_features(cat, ["colour histogram", "background colour"])
-    models = {n: (*f, shortcut_head) for n, f in features.items()} | {MODEL: model_input(cat)}
+    features = table_features(cat)  # all of them, which are stored together
+    models = {n: (*features[n], shortcut_head) for n in ("colour histogram", "background colour")} | {MODEL: model_input(cat)}
     schemes, _ = leakage.scheme_splits(cat)
     tables = [piece(f"field-splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, schemes)) for n, m in models.items()]
     save(pd.concat(tables).replace({"scheme": {"by group": "by field"}}), MEASURED / "audit-splits.csv")

@@ -1,7 +1,7 @@
 """The tables of the notebooks on the ruler and on cells, into leuknb/assets/measured/.
 
     python tools/measure_cells.py ruler [--data DIR] [--other DIR] [--fields N]    generated fields, the public set, other fields: ruler.csv
-    python tools/measure_cells.py cells --data DIR [--every N]                    cells alone, by image, group and blocks: cells.csv
+    python tools/measure_cells.py cells --data DIR [--every N] [--resume]         cells alone, by image, group and contiguous blocks (no files left out): cells.csv
 """
 import argparse
 from dataclasses import replace
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from leuknb.cells import CellFeatures
+from leuknb.cells import CellFeatures, curved_head, linear_head
 from leuknb.data import catalogue
-from leuknb.heads import SoftmaxHead, SVMHead
+from leuknb.lib.clusters import clustered_interval
 from leuknb.lib.files import read_image
 from leuknb.lib.laboratories import any_cells, any_laboratory, any_red, log_uniform
-from leuknb.metrics import accuracy_interval
+from leuknb.lib.refits import clusters_of_training
 from leuknb.patients import CLASSES, draw_patient
 from leuknb.ruler import red_cell_diameter
 from leuknb.shortcuts import shortcut_features
@@ -79,34 +79,38 @@ PARTS = {"all": lambda name: True,
 
 def accuracy(cat, parts, features, make, blocks):
     "Accuracy over the test images of all folds, in percent, with its interval; settings are tuned on training rows."
-    labels, groups, correct = cat["label"].to_numpy(str), cat["group"].to_numpy(), []
+    labels, names, correct = cat["label"].to_numpy(str), clusters_of_training(cat), []
     for _, train, test in each_fold(cat, parts):
         head = make().fit(features[train], labels[train], inner_groups(cat.iloc[train], blocks))
-        correct.append(pd.DataFrame({"right": head.predict(features[test]) == labels[test], "group": groups[test]}))
-    value, low, high = accuracy_interval(*pd.concat(correct)[["right", "group"]].to_numpy().T)
-    return {"accuracy, %": 100 * value, "low": 100 * low, "high": 100 * high}
+        correct.append(pd.DataFrame({"right": head.predict(features[test]) == labels[test], "cluster": names[test]}))
+    table = pd.concat(correct)
+    found = clustered_interval(table["right"].to_numpy(float), table["cluster"].to_numpy())
+    return {"accuracy, %": 100 * found["value"], "low": 100 * found["low"], "high": 100 * found["high"]}
 
 
 def cells(args):
-    "cells.csv"
+    "cells.csv: a row is written as soon as it is measured; rows that are there are kept."
     cat = catalogue(args.data, variants=["original"])
     cat = cat.iloc[::args.every].reset_index(drop=True)
-    model, names = CellFeatures(progress=True), CellFeatures().get_feature_names_out()
-    softmax = lambda: SoftmaxHead(scale="standard", C=(0.01, 0.1, 1, 10))
+    names, out = CellFeatures().get_feature_names_out(), args.out or OUT / "cells.csv"
     columns = {name: [k for k, column in enumerate(names) if keep(column)] for name, keep in PARTS.items()}
-    histogram, rows = shortcut_features(cat["path"], ["colour histogram"])["colour histogram"], []
-    for scheme, title in [("paper", "by image"), ("group", "by group"), ("blocks", "by blocks")]:
-        parts = split(cat, scheme, embargo=75 // args.every)
+    histogram = shortcut_features(cat["path"], ["colour histogram"])["colour histogram"]
+    rows = pd.read_csv(out).to_dict("records") if args.resume and Path(out).exists() else []
+    seen = {(row["split"], row["features"], row["head"]) for row in rows}
+    for scheme, title in [("blocks", "by blocks"), ("paper", "by image"), ("group", "by group")]:
+        parts = split(cat, scheme, embargo=0)
         train = next(each_fold(cat, parts))[1]
-        features = model.fit(cat["path"].iloc[train]).transform(cat["path"])
-        blocks = inner_blocks(parts, scheme)
-        sets = [(f"cells, {name}", features[:, kept], softmax, "regression") for name, kept in columns.items()]
-        sets += [("cells, all", features, SVMHead, "SVM"), ("colour histogram", histogram, SVMHead, "SVM")]
+        features = CellFeatures(progress=True).fit(cat["path"].iloc[train]).transform(cat["path"])
+        sets = [(f"cells, {name}", features[:, kept], curved_head, "SVM") for name, kept in columns.items()]
+        sets += [("cells, all", features, linear_head, "regression"), ("colour histogram", histogram, curved_head, "SVM")]
+        sets += [("cells, all", features, lambda: curved_head().set_params(gamma=(0.01, 0.025, 0.06)), "SVM, width searched")]
         for name, values, head, kind in sets:
+            if (title, name, kind) in seen:
+                continue
             rows.append({"split": title, "images": len(cat), "features": name, "numbers": values.shape[1], "head": kind}
-                        | accuracy(cat, parts, values, head, blocks))
+                        | accuracy(cat, parts, values, head, inner_blocks(parts, scheme)))
             print(rows[-1], flush=True)
-    pd.DataFrame(rows).to_csv(OUT / "cells.csv", index=False, float_format="%.2f")
+            pd.DataFrame(rows).to_csv(out, index=False, float_format="%.2f")
 
 
 def main():
@@ -116,6 +120,8 @@ def main():
     parser.add_argument("--other", help="folder of BCCD's fields")
     parser.add_argument("--fields", type=int, default=100, help="of each kind")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image of the public set")
+    parser.add_argument("--out", type=Path, help="a file for cells.csv")
+    parser.add_argument("--resume", action="store_true", help="keep the rows of cells.csv that are there")
     args = parser.parse_args()
     globals()[args.table](args)
 

@@ -25,6 +25,7 @@ from leuknb.ruler import set_diameter
 
 OUT = Path(__file__).resolve().parent.parent / "leuknb/assets/measured/laboratories.csv"
 HOME = "home, other patients"
+TEXTURE = ("fine_grain", "middle_grain", "coarse_grain", "edge", "rim")  # measures that cells alone do without here
 
 
 def read(folder, name):
@@ -115,7 +116,8 @@ def measure(sets, home, training, others, red, matched):
             yield wide.row("white, scale matched, many laboratories in training", name, truth, seen[name])
         print("robust, many laboratories", flush=True)
     cells = CellFeatures().fit(paths)
-    seen = {name: cells.transform(sets[name][0]) for name in sets}
+    plain = [k for k, name in enumerate(cells.get_feature_names_out()) if not name.startswith(TEXTURE)]
+    seen = {name: cells.transform(sets[name][0])[:, plain] for name in sets}
     home = StandardScaler().fit(seen["home"])
     model = Measured(softmax(), seen["home"], labels, groups)
     wide = Measured(softmax(), np.concatenate([seen[name] for name in ("home", *training)]), many[0], laboratory)

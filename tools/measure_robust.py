@@ -1,12 +1,12 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17] 
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17]
                                    [--parts factors,objectives,shifts,coverage,clean,blocks,unlike,parts]
 
 Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
-under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags; with copies at
-another magnification, too, and larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
+under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags), robust-shifts-copies.csv (the same for the recipe with copies
+at another magnification, too, and for larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
 of the open files, on images as they are and on copies by another objective that no candidate was trained on), robust-coverage.csv and robust-slides.csv (accuracy of
 the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-blocks.csv (contiguous blocks of all files, embargo 75) and robust-unlike.csv
@@ -53,8 +53,7 @@ MODELS = ["plain, SVM", "plain, LDA", "white, SVM", "white, LDA", "white + copie
 REFERENCE = "plain, LDA"
 SHIFTED = {"colour histogram": "colour", "plain, SVM": "plain", "plain, LDA": "plain", "robust": "white"}  # their features
 FITTED = {}  # embargo, first test row -> models, which two tables share
-COPIED = {"robust": ["camera1", "camera2"], "robust, objective too": ["camera1", "camera2", "objective1"],
-          "robust, objective for a camera": ["camera1", "objective1"]}  # copies of each training image
+COPIED = {"robust": ["camera1", "camera2"], "robust, objective too": ["camera1", "camera2", "objective1"]}  # copies of each training image
 UNSEEN = "objective9"  # copies that no candidate is trained on
 SCALED, RESIZED = "robust, brought to scale", ("larger", "smaller")  # of one model and the shifts it is tested under
 
@@ -159,22 +158,24 @@ def fitted_candidate(name, seen, rows, train, blocks):
 
 
 def candidate_marks(seen, rows, train, test, blocks):
-    "Right or wrong for test rows as they are and as their unseen copies: candidate -> (2, n)."
+    "Right or wrong for test rows as they are and as their unseen copies: candidate -> (2, n); and the heads."
     y = rows["label"].astype(str).to_numpy()[test]
     heads = {name: fitted_candidate(name, seen, rows, train, blocks) for name in COPIED}
-    return {name: np.stack([head.predict(seen[kind][test]) == y for kind in ("white", UNSEEN)]) for name, head in heads.items()}
+    return {name: np.stack([head.predict(seen[kind][test]) == y for kind in ("white", UNSEEN)]) for name, head in heads.items()}, heads
 
 
 def candidates_of_block(seen, rows, fold, train, test):
-    "Scores of each candidate by inner blocks of an outer block's training rows, and in the outer block."
+    "Scores of each candidate in an inner block of an outer block's training rows, and in the outer block."
     inside = rows.iloc[train].reset_index(drop=True)
     own = {kind: features[train] for kind, features in seen.items()}
-    inner = [candidate_marks(own, inside, fit, held, 3) for _, fit, held in each_fold(inside, block_parts(inside, 25, folds=3))]
-    found = []
-    for name, outer in candidate_marks(seen, rows, train, test, 5).items():
-        tested = np.concatenate([marks[name] for marks in inner], axis=1).mean(1)
-        found.append({"block": fold, "candidate": name, "n": len(test), "inner": tested[0], "inner_unseen": tested[1], "inner_mean": tested.mean(),
-                      "outer": outer[0].mean(), "outer_unseen": outer[1].mean()})
+    _, fit, held = list(each_fold(inside, block_parts(inside, 25, folds=3)))[fold % 3]
+    inner, _ = candidate_marks(own, inside, fit, held, 3)
+    outer, heads = candidate_marks(seen, rows, train, test, 5)
+    FITTED["objective too", test[0]], found = heads["robust, objective too"], []
+    for name in COPIED:
+        tested, marks = inner[name].mean(1), outer[name].mean(1)
+        found.append({"block": fold, "candidate": name, "n": len(test), "n_inner": len(held), "inner": tested[0], "inner_unseen": tested[1],
+                      "inner_mean": tested.mean(), "outer": marks[0], "outer_unseen": marks[1]})
     return pd.DataFrame(found)
 
 
@@ -185,7 +186,7 @@ def objectives(recipe, X, plain, rows, args):
         tables.append(kept(Path(args.runs) / f"objectives-{fold}.csv", partial(candidates_of_block, seen, rows, fold, train, test)))
     table = pd.concat(tables)
     weighted = lambda part, name: np.average(part[name], weights=part["n"])
-    whole = pd.DataFrame([{"block": "all", "candidate": name, "n": part["n"].sum(), **{c: weighted(part, c) for c in ("inner", "inner_unseen", "outer", "outer_unseen")},
+    whole = pd.DataFrame([{"block": "all", "candidate": name, "n": part["n"].sum(), "n_inner": part["n_inner"].sum(), **{c: weighted(part, c) for c in ("inner", "inner_unseen", "outer", "outer_unseen")},
                            "inner_mean": (weighted(part, "outer") + weighted(part, "outer_unseen")) / 2} for name, part in table.groupby("candidate", sort=False)])
     table = pd.concat([table, whole])
     return table.assign(chosen=table["inner_mean"] == table.groupby(table["block"].astype(str))["inner_mean"].transform("max"))
@@ -253,7 +254,8 @@ def copied_models(X, rows):
     name, seen, found = "robust, objective too", seen_features(X, rows), []
     for _, train, test in each_fold(rows, block_parts(rows, 75)):
         score = NoveltyScore().fit(X[0][train], rows["label"].astype(str).to_numpy()[train])
-        found.append((test, {name: ("white", fitted_candidate(name, seen, rows, train, 5))}, {"white": score}))
+        head = FITTED.get(("objective too", test[0])) or fitted_candidate(name, seen, rows, train, 5)
+        found.append((test, {name: ("white", head)}, {"white": score}))
     return found
 
 
@@ -484,7 +486,12 @@ def of_open_files(args, parts):
     rows, recipe = rows.iloc[free].reset_index(drop=True), Robust()
     X, plain = matrices(recipe, rows)
     measures = {"factors": ("factors", factors), "objectives": ("objectives", objectives), "shifts": ("shifts-blocks", shifts_by_blocks)}
-    return {file: [measure(recipe, X, plain, rows, args)] for name, (file, measure) in measures.items() if name in parts}
+    tables = {file: [measure(recipe, X, plain, rows, args)] for name, (file, measure) in measures.items() if name in parts}
+    if "shifts-blocks" in tables:
+        found = tables["shifts-blocks"][0]
+        known = found["model"].isin(SHIFTED)
+        tables |= {"shifts-blocks": [found[known]], "shifts-copies": [found[~known]]}
+    return tables
 
 
 def of_all_files(args, parts, seeds):

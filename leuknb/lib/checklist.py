@@ -76,7 +76,7 @@ def calibrated(readout: Readout) -> tuple:  # calibration error, the same by cha
     if readout.rows.filter(regex="^p_").isna().any(axis=None):
         return ("unknown, without probabilities",) * 3
     row = calibration(readout.rows, groups=readout.groups).iloc[0]
-    return (f"{percent(row['ece'])} %", f"{percent(row['ece_chance'])} %",
+    return (f"{percent(row['ece'])} % [{interval(row['ece_low'], row['ece_high'])}]", f"{percent(row['ece_chance'])} %",
             percent(row["brier"], row["brier_low"], row["brier_high"], 1))
 
 

@@ -6,6 +6,7 @@
 __all__ = ['read_image', 'atomic']
 
 # %% ../../nbs/lib/files.ipynb #6d94ef30
+import errno
 import hashlib
 import json
 import os
@@ -110,6 +111,11 @@ def atomic(
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG) and " written" not in str(error):  # NumPy gives no number
+            raise
+        advice = "cannot be written whole; free some space, then start again: what is there is kept"
+        raise OSError(errno.ENOSPC, advice, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
 

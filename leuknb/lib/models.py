@@ -167,7 +167,7 @@ def pipeline(
         return make_pipeline(open_network(folder / row["file"], row["weights_digest"], **settings))
     features = stored_features(run, row["features"])
     if row["head"] == "morphology":
-        return make_pipeline(open_cells(row["params"], **settings), load_head(folder / row["file"], features))
+        return make_pipeline(open_cells(row["params"], run.path, **settings), load_head(folder / row["file"], features))
     backbone = open_backbone(run, row, **settings)
     if row["head"] == "robust":
         from leuknb.robust import load_robust
@@ -192,13 +192,17 @@ def open_backbone(
 
 def open_cells(
     params: dict,  # red, medians
+    place: Path,  # of the run, for messages
     cache: bool = True,
     progress: bool = False,
     device: str = "auto",  # not used: cells are measured by the processor
 ):  # fitted CellFeatures
-    "Make the measuring part of a model of cells alone again."
+    "Make the measuring part of a model of cells alone again; `InputError` where it measured something else."
     from leuknb.cells import CellFeatures
     cells = CellFeatures(cache=cache, progress=progress)
+    if len(params["medians"]) != len(cells.get_feature_names_out()):
+        raise InputError(f"{place}: this model of cells was made with other measures than those of this version; run "
+                         "`leuknb reproduce` again with the same settings")
     cells.red_, cells.medians_ = params["red"], np.array(params["medians"])
     return cells
 
@@ -275,6 +279,8 @@ def predicted_table(
 
 # %% ../../nbs/lib/models.ipynb #6d0dd9e0
 EVIDENCE, NOVEL = 0.1, 0.99  # margins below which the prior counts; novelty score above which to abstain
+UNFLAGGED = ("this model keeps no features of its training images: no image is flagged as out-of-distribution, however "
+             "little its class and probabilities mean")
 
 
 def evidence(
@@ -393,9 +399,7 @@ def predicted_listed(
     if "factor" in tiles:
         table, reasons = pooled_table(table, names), reasons | tiles.attrs["problems"]
         names, notes = list(table.index), [pooling_note(table, len(paths))]
-    if table["novelty"].isna().all():
-        notes += ["this model keeps no features of its training images: no image is flagged as out-of-distribution, "
-                  "however little its class and probabilities mean"]
+    notes += [UNFLAGGED] if table["novelty"].isna().all() else []
     if tiling["scale"] is None and row["head"] != "morphology":  # which measures cells in red cells already
         notes += scale_notes(paths, training, tiling["tile"])
     rows = {name: number for number, name in enumerate(names)}

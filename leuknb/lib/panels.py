@@ -83,10 +83,12 @@ class FilterBar(widgets.HBox):
         folds = ([] if state.pred.overlap else [("all", -1)]) + [(str(fold), fold) for fold in state.pred.folds]
         self.boxes, more = filter_widgets(folds)
         self.slider, self.fold, self.order, self.reverse, self.clear = more.values()
-        shown = [self.boxes["annotated"]] if state.blinded else [*self.boxes.values(), *more.values()]
-        super().__init__([child for child in shown if len(state.pred.folds) > 1 or child is not self.fold])
-        parts = self, self.order, self.fold, self.boxes["predicted"]
-        for widget, name in zip(parts, ("filters", "sort", "short", "predicted")):
+        order = widgets.HBox([self.order, self.reverse, self.clear])  # they stay together where the bar needs two rows
+        shown = [*self.boxes.values(), self.slider, *([self.fold] if len(state.pred.folds) > 1 else []), order]
+        super().__init__([self.boxes["annotated"]] if state.blinded else shown)
+        parts = {"filters": self, "order": order, "sort": self.order, "short": self.fold,
+                 "predicted": self.boxes["predicted"]}
+        for name, widget in parts.items():
             widget.add_class(f"lk-{name}")
         for box in (*self.boxes.values(), self.slider, self.order, self.reverse):
             box.observe(self._read, "value")

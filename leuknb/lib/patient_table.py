@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/lib/patient_table.ipynb #220b4248
+from functools import partial
+
 import ipywidgets as widgets
 import pandas as pd
 
@@ -14,6 +16,7 @@ from .panels import heading, offer, row
 from .raters import table_html
 from .state import State
 from .tables import whole_percent
+from .widgets import Worker
 from ..misread import MODEL
 
 # %% ../../nbs/lib/patient_table.ipynb #874bedb5
@@ -39,6 +42,52 @@ def patient_rows(state: State, j: int, patients: pd.Series) -> pd.DataFrame:  # 
     return by_patient(p[mine], patients).sort_values(["right", "probability"], kind="stable")
 
 # %% ../../nbs/lib/patient_table.ipynb #8ae7136c
+PARTS = {"As a test": ("screening_part", "ROC curve with its 95 % band", ("table", "predictive")),
+         "Calibration": ("calibration_part", "Reliability diagram with 95 % intervals", ("table",)),
+         "Prediction sets": ("abstention_part", "", ("overall",))}  # title -> function of `readout`, figure, tables
+
+
+def read_as_test(run, model: str) -> str:  # backbone/head/variant; HTML
+    "Write what a report says about one model."
+    from leuknb.lib import readout as read
+    readout = read.Readout(run, read.check_reading(run.classes), None, model)
+    lines = []
+    for title, (make, alt, tables) in PARTS.items():
+        found = read.part(getattr(read, make), readout)
+        lines += [f"<h4>{title}</h4>", note_html(found.get("problem", ""))]
+        if "figure" in found:
+            lines.append(f'<img src="{found["figure"]}" alt="{alt}" style="max-width: 100%">')
+        lines += [f'<div class="lk-wide-table" tabindex="0">{found[name]}</div>' for name in tables if name in found]
+    return "".join(lines) + note_html(f"Over all folds. Percent, with 95 % intervals that count {readout.unit}. "
+                                      "leuknb report RUN --positive CLASS says what counts as malignant.")
+
+# %% ../../nbs/lib/patient_table.ipynb #47f1e702
+class ClinicalPanel(widgets.VBox):
+    "ROC curve, thresholds, calibration and prediction sets of the model of the confusion matrix."
+
+    def __init__(self, state: State, model: widgets.Dropdown):  # model: chooses the number of a model
+        self.state, self.model, self.front, self.worker, self._shown = state, model, False, Worker(), None
+        self.text = widgets.HTML()
+        super().__init__([self.text])
+        self.add_class("lk-panel")
+        model.observe(lambda _: self.draw(), "value")
+
+    def to_front(self, front=True):
+        "Compute when the panel comes to the front."
+        self.front = front
+        self.draw()
+
+    def draw(self):
+        "Compute in the background, unless it is shown already or the panel is hidden."
+        wanted = None if self.model.value is None else "/".join(self.state.pred.models[self.model.value])
+        if self.front and wanted and wanted != self._shown:
+            self._shown, self.text.value = wanted, note_html("Computing ROC curve and calibration …")
+            self.worker.do("test", partial(read_as_test, self.state.run, wanted), self._show)
+
+    def _show(self, text, problem):
+        self.text.value = note_html(f"Not computed: {problem}") if problem else text
+
+# %% ../../nbs/lib/patient_table.ipynb #5ad30d87
 class PatientTable(widgets.VBox):
     "How each patient is read by the model of the confusion matrix above."
 
@@ -46,7 +95,8 @@ class PatientTable(widgets.VBox):
         self.state, self.model, self.front = state, model, False
         self.patients, self.table = patients_of(state.run), widgets.HTML()
         self.patient = widgets.Dropdown(description="Show the images of")
-        super().__init__([heading("By patient"), row(self.patient), self.table])
+        self.clinical = ClinicalPanel(state, model)
+        super().__init__([heading("By patient"), row(self.patient), self.table, self.clinical])
         self.add_class("lk-panel")
         model.observe(lambda _: self.draw(), "value")
         self.patient.observe(lambda change: change["new"] and self.choose(change["new"]), "value")
@@ -55,6 +105,7 @@ class PatientTable(widgets.VBox):
         "Compute when the panel comes to the front."
         self.front = front
         self.draw()
+        self.clinical.to_front(front)
 
     def draw(self):
         "Show the table, or say why there is none."

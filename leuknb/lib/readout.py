@@ -153,13 +153,16 @@ def plot_roc(
     return figure
 
 # %% ../../nbs/lib/readout.ipynb #03ce740e
+CHANCE = "up to this by chance"
+
+
 def calibration_of(readout: Readout) -> tuple:  # table of one row, figure
     "Compute the calibration errors of the model, and draw its reliability."
     from matplotlib.figure import Figure
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
-    plot_reliability(readout.rows, "Reliability", ax=figure.subplots())
+    plot_reliability(readout.rows, "Reliability", ax=figure.subplots(), groups=readout.groups)
     table = calibration(readout.rows, groups=readout.groups).drop(columns=list(CELL))
-    return table.rename(columns={"ece": "calibration error", "ece_chance": "up to this by chance"}), figure
+    return table.rename(columns={"ece": "calibration error", "ece_chance": CHANCE}), figure
 
 
 def abstention_of(readout: Readout) -> dict:  # by -> table
@@ -210,8 +213,7 @@ def screening_part(readout: Readout) -> dict:
 def calibration_part(readout: Readout) -> dict:
     "The calibration."
     table, figure = calibration_of(readout)
-    shares = {name: table[name].map(percent) for name in list(table)[:2]}
-    shown = table.assign(**shares).folded().rename(columns={"brier": "Brier score", "log_loss": "log loss"})
+    shown = table.assign(**{CHANCE: table[CHANCE].map(percent)}).folded().rename(columns={"brier": "Brier score", "log_loss": "log loss"})
     return {"table": table_html(shown), "figure": data_uri(figure_png(figure, 100))}
 
 # %% ../../nbs/lib/readout.ipynb #9023b6c4

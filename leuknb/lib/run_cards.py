@@ -106,6 +106,12 @@ def known_limits(
                      f"{other['BCCD, n']:.0f} fields of another laboratory without leukaemia, it called "
                      f"{percent(other['specificity, %'] / 100)} % Benign, and flagged {other['flagged, %']:.0f} % as "
                      "far from its training images. It was not tested on new patients, or in a hospital.")
+        shifts = measured("robust-shifts-blocks").query("model == 'robust' and strength == 'medium'")
+        shifts = shifts[shifts["family"] != "mean"]
+        low = shifts[shifts["accuracy"] < 0.93].sort_values("accuracy")
+        named = ", ".join(f"{row.family} {percent(row.accuracy, row.low, row.high)} %" for row in low.itertuples())
+        lines.append(f"Of {len(shifts)} simulated changes of medium severity, {len(low)} leave less than 93 % of new "
+                     f"blocks of the public images right: {named}.")
     return "\n\n".join(lines)
 
 # %% ../../nbs/lib/run_cards.ipynb #4c441e90

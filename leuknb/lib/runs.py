@@ -94,6 +94,11 @@ def with_bits(
     return cat
 
 # %% ../../nbs/lib/runs.ipynb #716b2533
+def read_novelty(path: Path) -> pd.DataFrame | None:  # image, backbone, head, variant, fold, novelty
+    "Read the novelty scores of held-out images; None where a run keeps none."
+    return read_table(path, ("image", *CELL, "fold", "novelty")) if path.exists() else None
+
+# %% ../../nbs/lib/runs.ipynb #063bdabf
 class RunTables:
     "The settings and tables of a run folder, each read when it is first needed."
 
@@ -131,12 +136,6 @@ class RunTables:
         columns = ("image", *CELL, "weights", "split", "fold", "true", "predicted")
         return read_table(self.path / "predictions.csv", columns)
 
-    @cached_property
-    def novelty(self) -> pd.DataFrame | None:
-        "Novelty of held-out images: image, backbone, head, variant, fold, novelty; None where it is not kept."
-        path = self.path / "novelty.csv"
-        return read_table(path, ("image", *CELL, "fold", "novelty")) if path.exists() else None
-
     metrics = cached_property(lambda self: read_table(self.path / "metrics.csv"))
     comparison = cached_property(lambda self: read_table(self.path / "comparison.csv"))
 
@@ -161,6 +160,7 @@ class Run(RunPlaces):
     synthetic = property(lambda self: self.config["data"]["synthetic"])
     clusters = cached_property(lambda self: clusters_of(self.catalogue, self.split, self.choices.split or ""))
     complete = property(lambda self: (self.path / "report.html").exists())
+    novelty = cached_property(lambda self: read_novelty(self.path / "novelty.csv"))
 
     @classmethod
     def from_predictions(cls, csv: str | Path, data: str | Path, out: str | Path | None = None, **options):

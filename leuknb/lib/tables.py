@@ -92,7 +92,7 @@ def thumbnail_uri(path: str | Path, size: int = 112) -> str:
 class Intervals(pd.DataFrame):
     "A table that shows a value and its interval (`low, high`, or `x_low, x_high` after `x`) in one column, in percent."
 
-    COEFFICIENTS = frozenset({"kappa", "mcc", "brier", "log_loss"})
+    COEFFICIENTS = frozenset({"kappa", "mcc", "ece", "brier", "log_loss"})
 
     @property
     def _constructor(self):
@@ -110,8 +110,8 @@ class Intervals(pd.DataFrame):
         return shown
 
     def _repr_html_(self):
-        note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, Brier score and"
-        note += " log loss are coefficients. For research and teaching, not for diagnosis."
+        note = "Values with intervals are percentages, or percentage points of difference; kappa, MCC, ECE, Brier score"
+        note += " and log loss are coefficients. For research and teaching, not for diagnosis."
         return f"{self.folded().to_html(float_format='{:.3g}'.format)}<p><small>{note}</small></p>"
 
 # %% ../../nbs/lib/tables.ipynb #17c68a41
