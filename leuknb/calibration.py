@@ -71,7 +71,8 @@ def reliability(
 def ece(probability, correct, bins: int = 10, weights=1):  # a fraction; or of each draw: correct or weights (draws, n)
     "Expected calibration error: gap between confidence and accuracy, weighted over bins (Naeini et al. 2015)."
     probability, correct = np.asarray(probability, dtype=float), np.asarray(correct, dtype=float)
-    member, gaps = np.eye(bins)[np.minimum((probability * bins).astype(int), bins - 1)], (correct - probability) * weights
+    member = np.eye(bins)[np.minimum((probability * bins).astype(int), bins - 1)]
+    gaps = (correct - probability) * weights
     return np.abs(gaps @ member).sum(-1) / np.broadcast_to(weights, gaps.shape).sum(-1)
 
 
@@ -107,7 +108,8 @@ def calibration(
         losses = [(mean, *np.maximum(bootstrap_ends(draw, mean, units.max() + 1), 0)) for mean, draw in drawn]
         by_chance = np.quantile(ece(probability, chance, bins), 0.95)
         gap, redrawn = ece(probability, correct, bins), ece(probability, correct, bins, weights)
-        rows.append((*model, gap, *_ece_ends(redrawn, gap, by_chance, units.max() + 1), by_chance, *losses[0], *losses[1]))
+        ends = _ece_ends(redrawn, gap, by_chance, units.max() + 1)
+        rows.append((*model, gap, *ends, by_chance, *losses[0], *losses[1]))
     names = [f"{name}{end}" for name in ("ece", "brier", "log_loss") for end in ("", "_low", "_high")]
     return Intervals(rows, columns=["backbone", "head", "variant", *names[:3], "ece_chance", *names[3:]])
 

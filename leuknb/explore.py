@@ -64,26 +64,8 @@ TABS = {"Image": ["detail"], "Confusion matrix": ["matrix", "patients"], "Featur
         "Raters": ["raters"], "Try an image": ["trial"]}  # title -> panels
 
 
-class Panes(widgets.VBox):
-    "Filters, gallery and panels over one run, and what happens between them."
-
-    def __init__(self, run, images=None, rater="", blinded=False):
-        self.run = Run(getattr(run, "path", run))
-        self.state, self.sources = State(self.run, rater, blinded), open_sources(self.run, images)
-        self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)
-        self.detail = Detail(self.state, self.sources)
-        shown = [self.detail, *(beside(name="lk-panel") for _ in list(TABS)[1:])][:1 if blinded else None]
-        self.tabs = widgets.Tab(shown, titles=list(TABS)[:len(shown)])
-        self.head = widgets.HTML(headline(self.run, self.state))
-        self.problem = widgets.HTML(problems_html(self.state, self.sources.images))
-        self.toolbar = ToolbarPanel(self.state, self.sources.images, self.report)
-        top = beside(self.head, self.toolbar, name="lk-top")
-        super().__init__([top, self.problem, self.filters, columns(self.gallery, self.tabs)])
-        self.add_class("leuknb")
-        self.state.observe(lambda _: self.tabs.set_trait("selected_index", 0), "opened")
-        self.tabs.observe(lambda change: self.to_front(change["new"] or 0), "selected_index")
-
-    # Made when they are first needed, so that the gallery need not wait for them.
+class Panels(widgets.VBox):
+    "The panels of an explorer, made when they are first needed, so that the gallery need not wait for them."
     matrix = cached_property(lambda self: MatrixPanel(self.state))
     patients = cached_property(lambda self: PatientTable(self.state, self.matrix.model))
     map = cached_property(lambda self: MapPanel(self.state, self.sources))
@@ -100,6 +82,26 @@ class Panes(widgets.VBox):
             getattr(self, name).to_front(name in names)
         if "raters" in names:
             self.raters.fill()
+
+# %% ../nbs/80_explore.ipynb #421ccb72
+class Panes(Panels):
+    "Filters, gallery and panels over one run, and what happens between them."
+
+    def __init__(self, run, images=None, rater="", blinded=False):
+        self.run = Run(getattr(run, "path", run))
+        self.state, self.sources = State(self.run, rater, blinded), open_sources(self.run, images)
+        self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)
+        self.detail = Detail(self.state, self.sources)
+        shown = [self.detail, *(widgets.VBox() for _ in list(TABS)[1:])][:1 if blinded else None]
+        self.tabs = widgets.Tab(shown, titles=list(TABS)[:len(shown)])
+        self.head = widgets.HTML(headline(self.run, self.state))
+        self.problem = widgets.HTML(problems_html(self.state, self.sources.images))
+        self.toolbar = ToolbarPanel(self.state, self.sources.images, self.report)
+        top = beside(self.head, self.toolbar, name="lk-top")
+        super().__init__([top, self.problem, self.filters, columns(self.gallery, self.tabs)])
+        self.add_class("leuknb")
+        self.state.observe(lambda _: self.tabs.set_trait("selected_index", 0), "opened")
+        self.tabs.observe(lambda change: self.to_front(change["new"] or 0), "selected_index")
 
     def report(self, text=""):
         "Show what is missing in the run, and a text."

@@ -270,7 +270,7 @@ def plot_shifts(table: pd.DataFrame, title: str = "The same cells under another 
     "Heat maps of accuracy and Benign recall by corruption, model and severity; the last rows are mean and worst case."
     from matplotlib.figure import Figure
     values = ["accuracy", "benign"] if table["benign"].notna().any() else ["accuracy"]
-    families, strengths = list(table["family"].unique()), [s for s in table["strength"].unique() if s]
+    families, strengths = list(table["family"].unique()), [s for s in SEVERITIES if s in set(table["strength"])]
     keys = [(m, s) for m in table["model"].unique() for s in strengths]
     size = 2.6 + 0.42 * max(len(keys), 4) * len(values), 2.1 + 0.27 * len(families)
     figure = Figure(figsize=size, layout="constrained")
@@ -305,7 +305,8 @@ def _head_models(ax, names, named=True):
     for name in dict.fromkeys(names):
         first, n = names.index(name), names.count(name)
         ax.axvline(first - 0.5, color="white", lw=2)
-        text = title_of(name).replace(" + ", "\n+ ").replace(", ", ",\n") if named else ""
+        text = title_of(name) if named else ""
+        text = text.replace(", ", ",\n") if ", " in text else text.replace(" + ", "\n+ ")
         ax.text(first + (n - 1) / 2, -0.6, text, ha="center", va="bottom", fontsize=8)
 
 # %% ../nbs/62_shifts.ipynb #2f50d64b

@@ -41,6 +41,22 @@ def test_losses_equal_scikit_learn(three):
     assert row["brier_low"] <= row["brier"] <= row["brier_high"]
 
 
+def test_calibration_error_has_an_interval_that_counts_groups(three):
+    rng, one = np.random.default_rng(1), three[three["head"] == "svm"]
+    said, right = rng.random(30), rng.random(30) < 0.5
+    counts = rng.multinomial(30, np.full(30, 1 / 30), 4)
+    assert ece(said, right, 10, counts) == pytest.approx([ece(np.repeat(said, c), np.repeat(right, c)) for c in counts])
+    images = one["image"].unique()
+    pairs = {image: n // 6 for n, image in enumerate(images)}
+    alone, grouped = (calibration(one, groups=groups, draws=200).iloc[0] for groups in (None, pairs))
+    for row in (alone, grouped):
+        assert 0 <= row["ece_low"] <= row["ece"] <= row["ece_high"]
+    assert alone["ece"] == grouped["ece"] and alone["ece_high"] != grouped["ece_high"]
+    sharp = one.assign(**{f"p_{c}": (one["predicted"] == c) * 0.94 + 0.02 for c in CLASSES}, true=np.where(
+        np.arange(len(one)) % 2, one["predicted"], np.roll(CLASSES, 1)[one["predicted"].map(CLASSES.index)]))
+    assert calibration(sharp, draws=200).iloc[0]["ece_low"] > 0.3, "half of them are right, with a confidence of 0.96"
+
+
 @many
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50), st.integers(1, 20))
 def test_ece_is_the_weighted_gap(rows, bins):

@@ -265,7 +265,8 @@ def test_the_page_of_many_images_has_the_measured_numbers():
     from leuknb.lib.measured import measured
     page = (Path(__file__).resolve().parent.parent / "docs/how-to/many-images.md").read_text(encoding="utf-8")
     table, sizes = measured("million").set_index(["what", "rows"]), (10_000, 100_000, 1_000_000)
-    lines = {"near-duplicates, in cells": "near-duplicates, in cells", "split by group": "split group", "cache: write rows": "cache, write",
+    lines = {"catalogue: examine, group": "catalogue (examine, near-duplicates, group)",
+             "features, by a network of one layer": "transform, computed", "near-duplicates, in cells": "near-duplicates, in cells", "split by group": "split group", "cache: write rows": "cache, write",
              "cache: read all rows": "cache, read all", "cache: find one image": "cache, find one image"}
     for shown, what in lines.items():
         cells = next(line for line in page.splitlines() if line.startswith(f"| {shown} |")).split("|")[2:5]
@@ -277,3 +278,8 @@ def test_the_page_of_many_images_has_the_measured_numbers():
         for one in (exact, blocks):
             assert f"{100 * float(one['found'].split()[1]):.1f} %" in row and f"{one['CPU s']:.0f}, {one['own GB']:.1f}" in row, name
         assert f"{float(exact['found'].split(', ')[1].split('%')[0]):.1f} %" in row, name
+    changed = measured("features-int8").set_index(["layer", "precision", "head"])
+    for layer in ("stats", "pool5", "fc7"):
+        row = next(line for line in page.splitlines() if line.startswith(f"| {layer} |"))
+        shares = [changed["changed"][layer, p, h] / changed["images"][layer, p, h] for h in ("SVMHead", "KNNHead") for p in ("bfloat16", "int8")]
+        assert [cell.strip() for cell in row.split("|")[2:6]] == [f"{100 * share:.1f} %" for share in shares]

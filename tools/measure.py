@@ -87,7 +87,7 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "ablations": ("measure_ablations", "DIR"),
     "compare": ("measure_compare", "DIR"),
     "robust": ("measure_robust", "DIR"),
-    **{f"audit-{part}": ("measure_audit", part, "DIR") for part in ("shortcuts", "splits", "black")},
+    **{f"audit-{part}": ("measure_audit", part, "DIR") for part in ("shortcuts", "black")},
     "audit-oracle": ("measure_audit", "oracle"),
     "ruler": ("measure_cells", "ruler", "--data", "DIR"),
     "cells": ("measure_cells", "cells", "--data", "DIR"),

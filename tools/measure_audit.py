@@ -1,7 +1,6 @@
 """Measure the audit's tables on a folder with the real images, and its false alarms on generated smears.
 
     python tools/measure_audit.py shortcuts DIR     audit-shortcuts.csv, audit-leaks.csv, audit-masks.csv
-    python tools/measure_audit.py splits DIR        audit-splits.csv
     python tools/measure_audit.py black DIR         audit-black.csv
     python tools/measure_audit.py oracle            audit-oracle.csv
 
@@ -18,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 
 import leuknb.leakage as leakage
 from leuknb.scenes import file_order, scenes, with_scenes
-from leuknb.shortcuts import shortcut_head, shortcut_table, table_features
+from leuknb.shortcuts import shortcut_table, table_features
 from leuknb.lib import scoring
 from leuknb.backbones import Backbone
 from leuknb.data import catalogue
@@ -83,16 +82,6 @@ def shortcuts(cat):
     save(leakage.mask_table(leakage.kept_shares(cat)), MEASURED / "audit-masks.csv")
 
 
-def splits(cat):
-    "Two shortcuts and the model under stricter and stricter splits."
-    cat = by_field(cat)
-    features = table_features(cat)  # all of them, which are stored together
-    models = {n: (*features[n], shortcut_head) for n in ("colour histogram", "background colour")} | {MODEL: model_input(cat)}
-    schemes, _ = leakage.scheme_splits(cat)
-    tables = [piece(f"field-splits-{n}", lambda n=n, m=m: leakage.scheme_table(cat, {n: m}, schemes)) for n, m in models.items()]
-    save(pd.concat(tables).replace({"scheme": {"by group": "by field"}}), MEASURED / "audit-splits.csv")
-
-
 def black(cat):
     "What a model of segmented images, fitted on the paper's kind of split, predicts for a black one."
     masked, inputs, _ = model_input(cat, "segmented")
@@ -135,14 +124,14 @@ def oracle(seeds):
 def main():
     "Measure one part."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("part", choices=("shortcuts", "splits", "black", "oracle"))
+    p.add_argument("part", choices=("shortcuts", "black", "oracle"))
     p.add_argument("data", nargs="?", help="folder with the real images")
     p.add_argument("--seeds", type=int, default=20, help="clean folders of the oracle; planted ones are fewer (default: %(default)s)")
     args = p.parse_args()
     if args.part == "oracle":
         return oracle(args.seeds)
     cat = catalogue(args.data)
-    return {"shortcuts": shortcuts, "splits": splits, "black": black}[args.part](cat)
+    return {"shortcuts": shortcuts, "black": black}[args.part](cat)
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def page(evaluation) -> str:
     misread = {name: [thumbnail(row) for row in rows] for name, rows in wrong.items() if rows}
     warnings = [re.sub(r" \(`\w+`\)", "", line) for line in evaluation.warnings]  # a page has no arguments
     heads = [headline(row) for row in evaluation.coverage.to_dict("records")]
-    return render("external.html.j2", headlines=heads, title=evaluation.title, positive=", ".join(evaluation.positive), tables=shown,
-                  warnings=warnings, figures=figures, misread=misread)
+    return render("external.html.j2", title=evaluation.title, positive=", ".join(evaluation.positive),
+                  headlines=heads, tables=shown, warnings=warnings, figures=figures, misread=misread)
 
-
+# %% ../../nbs/lib/external_page.ipynb #e18d04c9
 def headline(row: dict) -> str:  # row: of the coverage
     "Say how many classes of a set are withheld, and how many of the others are right."
     name, of = "correct where not flagged", row["not flagged"]

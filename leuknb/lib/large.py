@@ -105,6 +105,7 @@ def minimise(rows_of, code: np.ndarray, width: int, outputs: int, loss, C: float
             slopes[:, -1] += slope.sum(axis=0) / n
         return value, slopes.ravel()
     start = np.zeros(outputs * (width + 1))
-    weights = scipy.optimize.minimize(total, start, jac=True, method="L-BFGS-B", options={"maxiter": 300, "gtol": 1e-5}).x
+    options = {"maxiter": 300, "gtol": 1e-5}
+    weights = scipy.optimize.minimize(total, start, jac=True, method="L-BFGS-B", options=options).x
     weights = weights.reshape(outputs, width + 1)
     return weights[:, :-1], weights[:, -1]

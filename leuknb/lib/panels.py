@@ -66,6 +66,7 @@ FACETS = {"true": "True class", "predicted": "Predicted", "backbone": "Backbone"
 def filter_widgets(folds: list) -> tuple[dict, dict]:  # facet -> dropdown; name -> the other widgets
     "Make the widgets of the filter bar."
     boxes = {facet: widgets.Dropdown(description=label) for facet, label in FACETS.items()}
+    boxes["predicted"].add_class("lk-predicted")
     return boxes, {
         "slider": widgets.FloatRangeSlider(value=(0, 1), min=0, max=1, step=0.01, continuous_update=False),
         "fold": widgets.Dropdown(description="Fold", options=folds),
@@ -86,9 +87,7 @@ class FilterBar(widgets.HBox):
         order = widgets.HBox([self.order, self.reverse, self.clear])  # they stay together where the bar needs two rows
         shown = [*self.boxes.values(), self.slider, *([self.fold] if len(state.pred.folds) > 1 else []), order]
         super().__init__([self.boxes["annotated"]] if state.blinded else shown)
-        parts = {"filters": self, "order": order, "sort": self.order, "short": self.fold,
-                 "predicted": self.boxes["predicted"]}
-        for name, widget in parts.items():
+        for widget, name in zip((self, order, self.order, self.fold), ("filters", "order", "sort", "short")):
             widget.add_class(f"lk-{name}")
         for box in (*self.boxes.values(), self.slider, self.order, self.reverse):
             box.observe(self._read, "value")

@@ -54,7 +54,9 @@ def read_as_test(run, model: str) -> str:  # backbone/head/variant; HTML
     lines = []
     for title, (make, alt, tables) in PARTS.items():
         found = read.part(getattr(read, make), readout)
-        lines += [f"<h4>{title}</h4>", note_html(found.get("problem", ""))]
+        lines.append(f"<h4>{title}</h4>")
+        if "problem" in found:
+            lines.append(note_html(found["problem"]))
         if "figure" in found:
             lines.append(f'<img src="{found["figure"]}" alt="{alt}" style="max-width: 100%">')
         lines += [f'<div class="lk-wide-table" tabindex="0">{found[name]}</div>' for name in tables if name in found]
@@ -92,10 +94,9 @@ class PatientTable(widgets.VBox):
     "How each patient is read by the model of the confusion matrix above."
 
     def __init__(self, state: State, model: widgets.Dropdown):  # model: chooses the number of a model
-        self.state, self.model, self.front = state, model, False
+        self.state, self.model, self.front, self.clinical = state, model, False, ClinicalPanel(state, model)
         self.patients, self.table = patients_of(state.run), widgets.HTML()
         self.patient = widgets.Dropdown(description="Show the images of")
-        self.clinical = ClinicalPanel(state, model)
         super().__init__([heading("By patient"), row(self.patient), self.table, self.clinical])
         self.add_class("lk-panel")
         model.observe(lambda _: self.draw(), "value")
@@ -114,8 +115,7 @@ class PatientTable(widgets.VBox):
         problem = "" if (self.patients != "").any() else UNKNOWN
         if not problem and self.state.run.predictions.filter(regex="^p_").isna().any(axis=None):
             problem = "These predictions have no probabilities."
-        none = pd.DataFrame(columns=["patient"])
-        rows = none if problem else patient_rows(self.state, self.model.value, self.patients)
+        rows = pd.DataFrame() if problem else patient_rows(self.state, self.model.value, self.patients)
         names = [(f"{name}: {n} of {of} images right", name) for name, n, of in
                  rows.reindex(columns=["patient", "correct", "images"]).itertuples(index=False)]
         offer(self.patient, [("choose a patient", ""), *names], "")

@@ -226,7 +226,7 @@ def abstention_part(readout: Readout) -> dict:
         shown = table_html(by.sort_values("covered", kind="stable").rename(columns={"of": "patient"}))
     return {"level": f"{LEVEL:.0%}", "overall": table_html(overall), "patients": shown}
 
-
+# %% ../../nbs/lib/readout.ipynb #3c79bc1a
 def withheld_part(readout: Readout) -> dict:
     "What is withheld, and how good the rest is; empty where novelty is not known."
     rows, right, far = readout.rows, readout.right, withheld(readout.run, readout.rows)
