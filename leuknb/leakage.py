@@ -117,7 +117,8 @@ def plot_schemes(table: pd.DataFrame, title: str = "Accuracy under stricter spli
         x = pd.Index(names).get_indexer(part["scheme"]) + 0.06 * (k - (len(models) - 1) / 2)
         value = 100 * part["accuracy"]
         error = np.clip([value - 100 * part["low"], 100 * part["high"] - value], 0, None)
-        ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1, label=title_of(model))
+        ax.errorbar(x, value, error, color=colours[k % 6], marker=markers[k % 6], capsize=3, lw=1,
+                    label=title_of(model))
     ax.set_xticks(range(len(names)), [name.replace(", ", ",\n") for name in names])
     ax.set(ylabel="accuracy (%), 95 % interval", xlabel="how training and test images are kept apart", title=title)
     ax.grid(axis="y", alpha=0.3)

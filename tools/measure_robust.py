@@ -6,9 +6,9 @@
 Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
 under every shift, every --every-th image: accuracy, leukaemias called Benign, and how many of these the novelty score flags), robust-shifts-copies.csv (the same for the recipe with copies
-at another magnification, too, and for larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
-of the open files, on images as they are and on copies by another objective that no candidate was trained on), robust-coverage.csv and robust-slides.csv (accuracy of
-the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
+at another magnification, too; with --scaled for larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
+of the open files, on images as they are and on copies by another objective that no candidate was trained on), only where `coverage` is asked for robust-coverage.csv and robust-slides.csv
+(accuracy of the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
 (accuracy and Benign recall of each model by group and on the paper's split), robust-blocks.csv (contiguous blocks of all files, embargo 75) and robust-unlike.csv
 (AUROC and share of warnings for pictures that are no smears); robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken
 away, exchanged or added, by group, by blocks and under the shifts of the last seed. The open files are those that `leuknb.scenes.locked` leaves.
@@ -523,8 +523,8 @@ def main():
     p.add_argument("--embargoes", default="75,100,150", help="of the table of factors (default: %(default)s)")
     p.add_argument("--families", help="of shifts by blocks (default: all)")
     p.add_argument("--severities", default="medium,strong,mild", help="of the shifts by blocks (default: %(default)s)")
-    p.add_argument("--no-scaled", dest="scaled", action="store_false", help="without images brought to scale by their red cells")
-    p.add_argument("--parts", default="factors,objectives,shifts,coverage,clean,blocks,unlike")
+    p.add_argument("--scaled", action="store_true", help="also larger and smaller images brought to scale by their red cells")
+    p.add_argument("--parts", default="factors,objectives,shifts,clean,blocks,unlike")
     p.add_argument("--runs", default=str(ROOT / "runs" / "robust"))
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()

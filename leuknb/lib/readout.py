@@ -213,7 +213,8 @@ def screening_part(readout: Readout) -> dict:
 def calibration_part(readout: Readout) -> dict:
     "The calibration."
     table, figure = calibration_of(readout)
-    shown = table.assign(**{CHANCE: table[CHANCE].map(percent)}).folded().rename(columns={"brier": "Brier score", "log_loss": "log loss"})
+    shown = table.assign(**{CHANCE: table[CHANCE].map(percent)}).folded()
+    shown = shown.rename(columns={"brier": "Brier score", "log_loss": "log loss"})
     return {"table": table_html(shown), "figure": data_uri(figure_png(figure, 100))}
 
 # %% ../../nbs/lib/readout.ipynb #9023b6c4
