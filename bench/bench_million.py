@@ -212,7 +212,7 @@ def predict(n, width):
         words = ["predict", f"{folder}/run", f"{folder}/images", "--out"]
         seconds, peak = command([*words, f"{folder}/whole.csv"], env | {"LEUKNB_CACHE": f"{folder}/one"})
         env["LEUKNB_CACHE"], part = f"{folder}/two", Path(folder) / "stopped.csv.part"
-        command([*words, f"{folder}/stopped.csv"], env, lambda: len(list(part.glob("0*.csv"))) > n // 2000)
+        command([*words, f"{folder}/stopped.csv"], env, lambda: len(list(part.glob("0*.csv"))) > n // 128)
         there = len(list(part.glob("0*.csv")))
         yield "predict", seconds, f"{there} parts were there after kill -9", peak
         seconds, peak = command([*words, f"{folder}/stopped.csv"], env)

@@ -136,9 +136,8 @@ def run_reproduce(args):
     for line in [f"left out: {line}" for line in data["left_out"]] + data.get("warnings", []):
         tell(args, line)
     print(comparison_table(run.comparison, run.synthetic).iloc[:, :6].to_string(index=False))
-    untrained = {"random": "random (untrained)"}
     weights = [(name, facts["weights"]) for name, facts in run.config["weights"].items()]
-    shown = ", ".join(f"{name} {untrained.get(of, of)}" for name, of in weights)
+    shown = ", ".join(f"{name} {'random (untrained)' if of == 'random' else of}" for name, of in weights)
     other = " The images are generated; the published numbers belong to other images." if run.synthetic else ""
     lines = [*in_two_lines(run), *textwrap.wrap(f"Weights: {shown}.{other}", 80)]
     print(*lines, "", f"Report: {run.path / 'report.html'}", sep="\n")
@@ -155,14 +154,16 @@ def add_report(commands):
 
 def run_report(args):
     "Draw the figures and write the report again, print the headline and the place."
-    from leuknb.lib.readout import check_reading, in_two_lines
+    from leuknb.lib.readout import check_reading, in_more_lines, in_two_lines
     from leuknb.lib.runs import Run
+    from leuknb.lib.templates import DISCLAIMER
     from leuknb.report import write_figures, write_report
     run = Run(args.run)
     check_reading(run.classes, args.positive, args.prevalence)
     write_figures(run)
     write_report(run, args.positive, args.prevalence)
-    print(*in_two_lines(run), f"Report: {run.path / 'report.html'}", sep="\n")
+    print(*in_two_lines(run), *in_more_lines(run, args.positive, args.prevalence), "", DISCLAIMER,
+          f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de
 def add_scale(parser: argparse.ArgumentParser):

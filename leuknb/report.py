@@ -25,7 +25,7 @@ from leuknb.lib.readout import (
 from .lib.run_cards import data_card, model_card
 from .lib.runs import Run
 from .lib.sections import citation, comparison_html, saved_audit
-from .lib.tables import Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri
+from .lib.tables import Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri, whole_percent
 from .lib.templates import figure_png, render
 from .metrics import NUMBERS, plot_confusion
 
@@ -133,7 +133,7 @@ def misread_thumbnails(
     wrong = wrong.assign(withheld=False if far is None else far)
     for row in wrong.merge(run.catalogue[["image", "variant", "path"]], on=["image", "variant"]).itertuples():
         with suppress(InputError):  # the file is gone, or damaged
-            called = f"called {row.predicted} {row.confidence:.0%}"
+            called = f"called {row.predicted} {whole_percent(row.confidence)}"
             said = f"class withheld ({called})" if row.withheld else called
             shown.append({"source": thumbnail_uri(row.path), "title": model_title(row.backbone, row.head, row.variant),
                           "text": f"{row.image}: true {row.true}, {said}"})

@@ -208,13 +208,35 @@ def prevailing_diameter(
     return with_interval(sizes[same], 0.025, circles=circles[same])
 
 # %% ../nbs/11_ruler.ipynb #b6b61cb1
+def no_smear(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    circles: pd.DataFrame,  # y, x, radius; one or more
+) -> str:  # why these are no red cells; "" where they may be
+    "Look for letters, brighter inside than around them, and for flat discs on what is no empty glass."
+    light, corner = zoomed_light(rgb, 1)
+    darkness = -np.log10(light).sum(-1)
+    y, x, radius = (circles[["y", "x", "radius"]] - [*corner, 0]).to_numpy(float).T[..., None]
+    angle = np.arange(36) * np.pi / 18
+    middle, inner, around = (
+        ndimage.map_coordinates(darkness, [y + share * radius * np.sin(angle), x + share * radius * np.cos(angle)],
+                                order=0, mode="nearest").mean(1)
+        for share in (0.35, 0.75, 1.4))
+    if np.median(around) > 1.05 * np.median(middle):
+        return "its round shapes are brighter inside than around them, as letters are"
+    if (darkness < -0.05).mean() > 0.06 and np.median(inner) < 1.05 * np.median(middle):
+        return "its round shapes lie on no empty glass, as in tissue"
+    return ""
+
+# %% ../nbs/11_ruler.ipynb #ba80b7e8
 def red_cell_diameter(
     rgb: np.ndarray,  # (h, w, 3) uint8
 ) -> Diameter:
     "Measure the red cells of an image, whatever its scale: 8 to 120 pixels a cell."
     if (rgb.max(axis=-1) < 10).mean() > 0.5:
         return Diameter(reason="most of it is black: its red cells are cut away, or there was no light")
-    return prevailing_diameter(find_circles(rgb))
+    red = prevailing_diameter(find_circles(rgb))
+    reason = no_smear(rgb, red.circles) if red else ""
+    return Diameter(reason=reason) if reason else red
 
 # %% ../nbs/11_ruler.ipynb #8ffab349
 FACTOR = 1.5  # between the red cells of an image and of the training images, from which on a model is out of its range

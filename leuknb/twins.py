@@ -189,6 +189,8 @@ def _similar_links(table, thumbs, codes, similar):
     "Pairs of image codes that look alike in either variant, most alike first."
     links, values = [np.empty((0, 2), int)], [np.empty(0, np.float32)]
     for _, part in table.groupby("variant"):
+        first = ~part["sha256"].duplicated()
+        part = part[first] if first.mean() < 0.5 else part  # of many copies all pairs would be many; bytes link them
         rows = part["thumb"].to_numpy()
         whole = thumbs[rows[0]:rows[-1] + 1]  # nothing is copied where that is all
         pairs, r = copies(whole if np.array_equal(rows, np.arange(rows[0], rows[-1] + 1)) else thumbs[rows], similar)

@@ -24,7 +24,7 @@ def test_numbers_never_round_to_certainty():
 @pytest.mark.parametrize("right, mark", [(True, "✓"), (False, "✗"), (np.bool_(True), "✓"), (None, "")])
 def test_bars_have_a_mark_and_their_widths(right, mark):
     text = bars_html(["a", "b"], [Bar("m", np.array([.25, .75]), "b", right if right is None else bool(right), False)])
-    assert "width:25.00%" in text and "width:75.00%" in text and "75 %" in text
+    assert "width:25.00%" in text and "width:75.00%" in text and "75\N{NO-BREAK SPACE}%" in text
     assert [m for m in "✓✗" if m in text] == ([mark] if mark else [])
     assert "–" in bars_html(["a"], [Bar("m", np.array([np.nan]), "unknown", None, False)])
 

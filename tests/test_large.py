@@ -226,10 +226,11 @@ def test_predictions_go_on_where_they_stopped(made, tmp_path, monkeypatch):
     next(stopped), next(stopped)
     stopped.close()
     assert not (tmp_path / "two.csv").exists() and len(list((tmp_path / "two.csv.part").glob("0*.csv"))) == 2
+    assert text.startswith((tmp_path / "two.csv.part" / "000000.csv").read_text())  # rows that are known are there
     with pytest.raises(InputError, match="two.csv.part: is the unfinished prediction of other images"):
         list(streaming.predicted_parts(tmp_path / "two.csv", run, images[1:], **options))
     computed, real = [], streaming.predicted_listed
-    monkeypatch.setattr(streaming, "predicted_listed", lambda *args: computed.append(1) or real(*args))
+    monkeypatch.setattr(streaming, "predicted_listed", lambda *args, **more: computed.append(1) or real(*args, **more))
     tables = list(streaming.predicted_parts(tmp_path / "two.csv", run, images, **options))
     assert len(computed) == len(tables) - 2 and (tmp_path / "two.csv").read_text() == text
     shown = [name for table in tables for name, why in table[["image", "problem"]].itertuples(index=False) if why]

@@ -136,7 +136,7 @@ def test_a_prevalence_and_positive_classes_are_kept_and_used(made, tmp_path):
     run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
     write_report(run, positive=["Pre", "Pro"], prevalence=0.02)
     html = (run.path / "report.html").read_text(encoding="utf-8")
-    assert "Counted as malignant: <b>Pre, Pro</b>" in html and "where 2 % of those tested are ill" in html
+    assert "Counted as malignant: <b>Pre, Pro</b>" in html and "where 2\N{NO-BREAK SPACE}% of those tested are ill" in html
     assert json.loads((run.path / "config.json").read_text(encoding="utf-8"))["report"] == {"positive": ["Pre", "Pro"], "prevalence": 0.02}
     write_report(Run(run.path))
     assert "Counted as malignant: <b>Pre, Pro</b>" in (run.path / "report.html").read_text(encoding="utf-8")

@@ -3,13 +3,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.laboratories import log_uniform
 from leuknb.patients import CLASSES, draw_patient
-from leuknb.ruler import Diameter, fit_circle, nucleated_diameter, red_cell_diameter, scale_warning, set_diameter
+from leuknb.ruler import (Diameter, find_circles, fit_circle, nucleated_diameter, prevailing_diameter, red_cell_diameter,
+                          scale_warning, set_diameter)
 from leuknb.synth import Red, draw
 
 
@@ -82,6 +83,32 @@ def test_it_abstains_where_there_are_no_red_cells(rgb):
     measured = red_cell_diameter(rgb)
     assert not measured and measured.reason and "cannot be measured" in str(measured)
     assert nucleated_diameter(rgb) == min(rgb.shape[:2]) / 9
+
+
+def letters(rng):
+    "A page of round letters."
+    page = Image.new("RGB", (240, 168), "white")
+    for top in range(0, 168, 14):
+        ImageDraw.Draw(page).text((4, top), "".join(rng.choice(list("oeacbdpqO08 nmr"), 38)), fill="black")
+    return np.asarray(page)
+
+
+def tissue(rng):
+    "Cells side by side with bright borders, a dark flat nucleus in each: no glass."
+    places, (y, x) = rng.uniform(0, 200, (110, 2)), np.mgrid[:200, :200]
+    far = np.hypot(y[..., None] - places[:, 0], x[..., None] - places[:, 1])
+    owner, rgb = far.argmin(-1), np.array([205, 130, 180]) + rng.normal(0, 6, (200, 200, 1))
+    rgb[ndimage.morphological_gradient(owner, size=3) > 0] = 235, 200, 220
+    rgb[(far < rng.uniform(5, 6.5, 110)).any(-1)] = 110, 60, 140
+    return ndimage.gaussian_filter(rgb, (1, 1, 0)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("draw_it, reason", [(letters, "brighter inside"), (tissue, "no empty glass")])
+@pytest.mark.parametrize("seed", [31, 32])
+def test_round_shapes_that_are_no_red_cells_are_refused(draw_it, reason, seed):
+    rgb = draw_it(np.random.default_rng(seed))
+    assert prevailing_diameter(find_circles(rgb)), "their size alone would do"
+    assert not red_cell_diameter(rgb) and reason in red_cell_diameter(rgb).reason
 
 
 def test_two_sizes_alike_in_number_are_refused():

@@ -123,6 +123,23 @@ def test_named_patients_win_over_likeness_but_not_over_bytes():
     assert list(near_duplicate_groups(*unnamed, SIMILAR, findings)) == ["p2"] * 3 and len(findings.warnings) == 1
 
 
+def test_many_copies_of_few_images_are_compared_once(monkeypatch):
+    from leuknb import twins as module
+    scenes = np.random.default_rng(1).integers(0, 200, (6, 2304), dtype=np.uint8)
+    scenes[3], scenes[5] = scenes[0] + 7, 40  # 3 looks like 0; 5 is blank
+    kind = np.random.default_rng(2).permutation(np.repeat(range(6), 40))
+    many = pd.DataFrame({"image": [f"A/{k}" for k in range(240)], "variant": np.where(kind == 5, "segmented", "original"),
+                         "patient": "", "sha256": kind.astype(str), "thumb": range(240)})
+    compared, real = [], module.copies
+    monkeypatch.setattr(module, "copies", lambda thumbs, above: compared.append(len(thumbs)) or real(thumbs, above))
+    groups = near_duplicate_groups(many, scenes[kind], SIMILAR).to_numpy()
+    expected = np.where(kind == 5, range(240), np.array([0, 1, 2, 0, 4, 5])[kind])  # blank images stay apart
+    first = {value: k for k, value in reversed(list(enumerate(expected)))}
+    assert list(groups) == [f"A/{first[value]}" for value in expected] and sorted(compared) == [1, 5]
+    monkeypatch.setattr(pd.Series, "duplicated", lambda self, *more: pd.Series(False, self.index))
+    assert list(near_duplicate_groups(many, scenes[kind], SIMILAR)) == list(groups) and compared[2:] == [200, 40]
+
+
 def test_blank_and_tiny_images_are_no_copies_of_each_other():
     dots = np.zeros((3, 48, 48), np.uint8)
     dots[0, 5, 5] = dots[1, 20:22, 20:22] = dots[2, 40:43, 8] = 200

@@ -153,7 +153,7 @@ What the notebooks show, and the explorer, which needs a running Python, as stil
 
 ![The confusion matrix of a run, whose cells are a menu of its images](course/images/explore-matrix.jpg)
 
-![A map of the features in the dark theme: each point is an image, and its colour is the class](course/images/explore-map-dark.jpg)
+![A map of the features in the dark theme: each point is an image, and its colour and shape tell whether it was read correctly](course/images/explore-map-dark.jpg)
 
 ## One figure from each notebook
 

@@ -83,7 +83,7 @@ def calibrated(readout: Readout) -> tuple:  # calibration error, the same by cha
 def result_fields(readout: Readout, screened: bool, verdicts: list[str]) -> dict:
     "Describe what was measured."
     found, (ece, chance, brier) = readout.accuracy, calibrated(readout)
-    wrong, aims = int((~readout.right).sum()), f"{AIM:.0%} sensitivity and {AIM:.0%} specificity"
+    wrong, aims = int((~readout.right).sum()), f"{100 * AIM:.0f} % sensitivity and {100 * AIM:.0f} % specificity"
     return {"accuracy": f"{percent(found['value'])} % [{interval(found['low'], found['high'])}]", "unit": readout.unit,
             "thresholds": f"Beside it, thresholds for {aims}, chosen on {chosen_on(readout)}." if screened else "",
             "ece": ece, "ece_chance": chance, "brier": brier,

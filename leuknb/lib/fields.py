@@ -16,7 +16,7 @@ import pandas as pd
 
 from .errors import InputError, check_number, plural
 from .files import parallel_map, read_image
-from .tiles import check_scale, pool, tile_images
+from .tiles import check_scale, pool, pooling_note, tile_images
 from ..ruler import red_cell_diameter, scale_warning, set_diameter
 from ..splits import train_test_rows
 
@@ -79,6 +79,25 @@ def scale_notes(
     far = {path: note for path, pixels in seen.items() if (note := scale_warning(pixels, training.red))}
     of = f"{len(far)} of {plural(known, 'image')} whose scale can be measured, such as " if len(seen) > 1 else ""
     return [f"{of}{Path(path).name}: {note}" for path, note in list(far.items())[:1]]
+
+# %% ../../nbs/lib/fields.ipynb #48e04055
+UNFLAGGED = ("this model keeps no features of its training images: no image is flagged as out-of-distribution, however "
+             "little its class and probabilities mean")
+
+
+def notes_on(
+    table: pd.DataFrame,  # predictions of images: novelty, (tiles)
+    paths: list,  # of the images that could be used
+    training: TrainingScale,
+    tiling: dict,  # scale, tile, overlap
+    head: str,
+) -> list[str]:
+    "Say what was pooled, and what predictions do not show: no novelty, or another scale."
+    pooled = table.dropna(subset="tiles").astype({"tiles": int}) if "tiles" in table else None
+    notes = [] if pooled is None else [pooling_note(pooled, len(paths))]
+    notes += [UNFLAGGED] if table["novelty"].isna().all() else []
+    compared = tiling["scale"] is None and head != "morphology"  # which measures cells in red cells already
+    return notes + (scale_notes(paths, training, tiling["tile"]) if compared else [])
 
 # %% ../../nbs/lib/fields.ipynb #f46f6b47
 @contextmanager

@@ -19,13 +19,12 @@ from .csv_files import read_list
 from .depth import settle_bits
 from .errors import InputError, check_choice, plural
 from .extract import image_paths
-from .fields import as_tiles, check_tiles, pooled_table, scale_notes, training_scale
+from .fields import as_tiles, check_tiles, notes_on, pooled_table, training_scale
 from .files import atomic, digest, examine, missing_reason, parallel_map, read_image, write_json
 from .folders import is_image, walk
 from .glass import glass_problem
 from .large import LIMIT
 from .runs import Run
-from .tiles import pooling_note
 from ..splits import train_test_rows
 
 # %% ../../nbs/lib/models.ipynb #5a91ab53
@@ -279,8 +278,7 @@ def predicted_table(
 
 # %% ../../nbs/lib/models.ipynb #6d0dd9e0
 EVIDENCE, NOVEL = 0.1, 0.99  # margins below which the prior counts; novelty score above which to abstain
-UNFLAGGED = ("this model keeps no features of its training images: no image is flagged as out-of-distribution, however "
-             "little its class and probabilities mean")
+
 
 
 def evidence(
@@ -344,12 +342,13 @@ def classify(
     row: pd.Series,  # from `model_row`
     fitted,  # its pipeline
     paths: list,  # of images
+    score=None,  # its `novelty_score`; None: is fitted where the model keeps features
 ) -> pd.DataFrame:  # predicted, p_<class>..., raw_<class>... (before the prior was mixed in), novelty, distance
     "Predict images that can be read, with every digit."
     inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
     table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
     raw = table.iloc[:, 1:].rename(columns=lambda name: "raw_" + name[2:])
-    score = novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None
+    score = score or (novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None)
     support = evidence(fitted[-1], inputs, score)
     table = towards_prior(table, support, training_rows(run, row["variant"])["label"])
     novelty, distance = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan, np.nan)
@@ -367,8 +366,10 @@ def predicted_images(
 ) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
     "Classify images, whole or tile by tile."
     fitted = pipeline(run, model, **settings)
-    listed = listed_images(run, fitted, images, on_bad)
-    return predicted_listed(run, model_row(run, model), fitted, listed, on_bad, tiling, raw)
+    listed, row = listed_images(run, fitted, images, on_bad), model_row(run, model)
+    table = predicted_listed(run, row, fitted, listed, on_bad, tiling, raw)
+    training = training_scale(run.config["data"], training_rows(run, row["variant"]))
+    return table, notes_on(table, [path for path, reason in listed if not reason], training, tiling, row["head"])
 
 
 def listed_images(
@@ -390,24 +391,22 @@ def predicted_listed(
     on_bad: str,
     tiling: dict,  # scale, tile, overlap
     raw: bool = False,  # as in `predicted_images`
-) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
+    score=None,  # as in `classify`
+) -> pd.DataFrame:  # as of `predict`
     "Classify images that were listed, of which at least one can be used."
     paths, reasons = [path for path, reason in listed if not reason], {str(path): why for path, why in listed}
-    training, notes = training_scale(run.config["data"], training_rows(run, row["variant"])), []
+    training = training_scale(run.config["data"], training_rows(run, row["variant"]))
     with as_tiles(paths, training, **tiling, on_bad=on_bad) as tiles:
-        table, names = classify(run, row, fitted, tiles["path"].tolist()), tiles["image"].tolist()
+        table, names = classify(run, row, fitted, tiles["path"].tolist(), score), tiles["image"].tolist()
     if "factor" in tiles:
         table, reasons = pooled_table(table, names), reasons | tiles.attrs["problems"]
-        names, notes = list(table.index), [pooling_note(table, len(paths))]
-    notes += [UNFLAGGED] if table["novelty"].isna().all() else []
-    if tiling["scale"] is None and row["head"] != "morphology":  # which measures cells in red cells already
-        notes += scale_notes(paths, training, tiling["tile"])
+        names = list(table.index)
     rows = {name: number for number, name in enumerate(names)}
     table = table if raw else table[[name for name in table if not name.startswith("raw_")]]
     table = table.assign(abstain=(table["novelty"] > NOVEL).astype("boolean")).reset_index(drop=True)
     table = table.reindex([rows.get(str(path), -1) for path, _ in listed]).reset_index(drop=True)
     table.insert(0, "image", [str(path).encode(errors="backslashreplace").decode() for path, _ in listed])
-    return table if on_bad == "error" else table.assign(problem=[reasons[str(path)] for path, _ in listed]), notes
+    return table if on_bad == "error" else table.assign(problem=[reasons[str(path)] for path, _ in listed])
 
 
 def pooled_by(

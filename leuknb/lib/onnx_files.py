@@ -84,5 +84,5 @@ def check_same(network: nn.Module, path: Path, images: torch.Tensor):
     given = session.run(None, {"images": images.numpy()})[0]
     off = np.abs(given - wanted).max() / np.abs(wanted).max() if given.shape == wanted.shape else np.inf
     if not off < TOLERANCE:
-        raise InputError(f"ONNX Runtime computes something else than torch (off by {off:.1%} of the largest value); "
+        raise InputError(f"ONNX Runtime and torch differ (by {100 * off:.1f} % of the largest value); "
                          "nothing was written")

@@ -108,7 +108,7 @@ class Readout(ModelRows):
             return training_predictions(self.run, self.model)
 
 # %% ../../nbs/lib/readout.ipynb #84018195
-RULES = {f"sensitivity {AIM:g}": f"aim: sensitivity {AIM:.0%}", f"specificity {AIM:g}": f"aim: specificity {AIM:.0%}"}
+RULES = {f"{aim} {AIM:g}": f"aim: {aim} {100 * AIM:.0f} %" for aim in ("sensitivity", "specificity")}
 
 
 def screening_table(readout: Readout) -> Intervals:  # rule, threshold, sensitivity, specificity, with _low and _high
@@ -225,7 +225,7 @@ def abstention_part(readout: Readout) -> dict:
     by, shown = tables.get("patient"), None
     if by is not None:
         shown = table_html(by.sort_values("covered", kind="stable").rename(columns={"of": "patient"}))
-    return {"level": f"{LEVEL:.0%}", "overall": table_html(overall), "patients": shown}
+    return {"level": f"{100 * LEVEL:.0f} %", "overall": table_html(overall), "patients": shown}
 
 # %% ../../nbs/lib/readout.ipynb #3c79bc1a
 def withheld_part(readout: Readout) -> dict:
@@ -277,3 +277,30 @@ def in_two_lines(run: Run) -> list[str]:
         shares = [percent(*accuracy_interval(called[of] == ill[of], units[of])) for of in (ill, ~ill)]
         lines.append("malignant found: {} %; others passed: {} %".format(*shares))
     return lines
+
+
+def call_lines(readout: Readout) -> list[str]:  # none where malignant and other images are not both there
+    "Say how well the model ranks and what its thresholds give, for a terminal."
+    ill = readout.rows["true"].isin(readout.positive)
+    if ill.all() or not ill.any():
+        return []
+    score = screening(readout.rows, readout.positive)["score"]
+    area = percent(*auroc_interval(ill, score, readout.rows["image"].map(readout.groups)), 1)
+    screened, lines = screening_table(readout), [f"area under the ROC curve: {area}"]
+    for row in screened[screened["rule"].isin(RULES.values())].folded().itertuples():
+        lines.append(f"{row.rule}; reached: sensitivity {row.sensitivity} %, specificity {row.specificity} %")
+    for row in predictive_table(screened.iloc[:1], readout.prevalence).folded().to_dict("records"):
+        lines.append("at a prevalence of {prevalence}: a positive call is right in {positive is malignant} %, "
+                     "a negative in {negative is not} %".format(**row))
+    return lines
+
+
+def in_more_lines(run: Run, positive=None, prevalence: float | None = None) -> list[str]:
+    "Say how well the first model ranks, what its calls are worth and whether its probabilities hold, for a terminal."
+    readout = Readout(run, check_reading(run.classes, positive, prevalence), prevalence)
+    if readout.rows.filter(regex="^p_").isna().any(axis=None):
+        return []
+    row = calibration(readout.rows, groups=readout.groups).iloc[0]
+    error, chance = percent(row["ece"], row["ece_low"], row["ece_high"]), percent(row["ece_chance"])
+    brier = percent(row["brier"], row["brier_low"], row["brier_high"], 1)
+    return [*call_lines(readout), f"calibration error: {error} % (up to {chance} % by chance); Brier score: {brier}"]

@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from leuknb.lib.errors import InputError
-from leuknb.lib.fields import check_tiles
+from leuknb.lib.fields import check_tiles, notes_on, training_scale
 from leuknb.lib.files import atomic, digest, write_json, write_text
-from leuknb.lib.models import beside_own, listed_in_csv, listed_images, model_row, pipeline, predicted_listed
+from leuknb.lib.models import (
+    beside_own, listed_in_csv, listed_images, model_row, novelty_score, pipeline, predicted_listed, training_rows)
 from leuknb.lib.progress import tqdm
 from leuknb.lib.runs import Run, read_json
 
 # %% ../../nbs/lib/streaming.ipynb #fbcbed3f
-PART = 1000  # images that are predicted at once
+PART = 64  # images that are predicted at once, and lost at most by an interruption
 
 
 def parts_of(listed: list) -> list[list]:  # (path, what is wrong with it)
@@ -59,7 +60,7 @@ def predicted_parts(
     overlap: int = 0,
     progress: bool = True,
     **settings,  # of the Backbone
-):  # yields tables as of `predict`, a thousand images each
+):  # yields tables as of `predict`, of 64 images each
     "Predict images part by part, and join the parts to a CSV; parts that are there already are read."
     check_tiles(scale, tile, overlap)
     own, images = listed_in_csv(images)
@@ -68,17 +69,20 @@ def predicted_parts(
     listed, folder, files = listed_images(run, fitted, images, on_bad), Path(f"{out}.part"), []
     task = {"model": digest(row.to_dict()), "options": digest(tiling, on_bad), "images": digest(list(map(str, listed)))}
     open_part(folder, task)
-    parts = parts_of(listed)
-    for number, part in enumerate(tqdm(parts, "predicted", unit="thousand", disable=not progress or len(parts) == 1)):
+    parts, seen, score = parts_of(listed), [], novelty_score(run, row) if len(fitted) > 1 else None
+    for number, part in enumerate(tqdm(parts, "predicted", unit="part", disable=not progress or len(parts) == 1)):
         files.append(folder / f"{number:06}.csv")
         if not files[-1].exists():
-            table, notes = predicted_listed(run, row, fitted, part, on_bad, tiling)
+            table = predicted_listed(run, row, fitted, part, on_bad, tiling, score=score)
             if own is not None:
                 first = sum(map(len, parts[:number]))
                 table = beside_own(own.iloc[first:first + len(part)].reset_index(drop=True), table)
-            for note in notes:
-                warnings.warn(note, stacklevel=2)
             write_text(files[-1], table.to_csv(index=False))
-        yield pd.read_csv(files[-1], keep_default_na=False, na_values={"predicted": "", "abstain": ""})
+        table = pd.read_csv(files[-1], keep_default_na=False, na_values={"predicted": "", "abstain": ""})
+        seen.append(table[[name for name in ("novelty", "tiles") if name in table]])
+        yield table
+    training = training_scale(run.config["data"], training_rows(run, row["variant"]))
+    for note in notes_on(pd.concat(seen), [path for path, why in listed if not why], training, tiling, row["head"]):
+        warnings.warn(note, stacklevel=2)
     join(files, out)
     shutil.rmtree(folder)

@@ -7,6 +7,7 @@ __all__ = []
 
 # %% ../../nbs/lib/templates.ipynb #81a1bcfd
 import io
+import re
 import unicodedata
 import warnings
 from functools import lru_cache
@@ -25,7 +26,8 @@ def render(
     loader = PackageLoader("leuknb", "assets")
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)
-    return environment.get_template(name).render(disclaimer=DISCLAIMER, **values)
+    page = environment.get_template(name).render(disclaimer=DISCLAIMER, **values)
+    return re.sub(r"(?<=[\d\]]) %", "\N{NO-BREAK SPACE}%", page)  # a number and its sign stay in one line
 
 # %% ../../nbs/lib/templates.ipynb #c11c212c
 def figure_png(

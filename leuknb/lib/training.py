@@ -275,5 +275,5 @@ class ProgressBar(Callback):
         if self.shown:
             line = f"{self.label} epoch {row['epoch']}: loss {row['train_loss']:.3f}"
             if "valid_loss" in row:
-                line += f", validation {row['valid_loss']:.3f}, accuracy {row['valid_accuracy']:.1%}"
+                line += f", validation {row['valid_loss']:.3f}, accuracy {100 * row['valid_accuracy']:.1f} %"
             tqdm.write(line, file=sys.stderr)

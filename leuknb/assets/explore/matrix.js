@@ -7,7 +7,7 @@ function render({ model, el }) {
     const button = node.appendChild(make("button", "lk-cell"));
     const share = total ? count / total : 0;
     button.appendChild(make("strong", "", count.toLocaleString("en")));
-    button.appendChild(make("small", "", `${i === j ? "✓" : count ? "✗" : ""} ${(100 * share).toFixed(1)} %`));
+    button.appendChild(make("small", "", `${i === j ? "✓" : count ? "✗" : ""} ${(100 * share).toFixed(1)}\u00a0%`));
     button.style.setProperty("--share", `${Math.round(8 + 47 * Math.sqrt(share))}%`);
     button.setAttribute("aria-label", `${count} images: true ${classes[i]}, predicted ${classes[j]}; show them`);
     button.setAttribute("aria-pressed", `${i},${j}` === `${model.get("chosen")}`);

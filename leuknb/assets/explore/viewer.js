@@ -46,7 +46,7 @@ function render({ model, el }) {
   const shade = () => {
     const value = Math.round(model.get("opacity") * 100);
     slider.value = value;
-    percent.textContent = `${value} %`;
+    percent.textContent = `${value}\u00a0%`;
     pair.querySelectorAll(".lk-overlay").forEach((map) => (map.style.opacity = value / 100));
   };
   const turn = () => {
