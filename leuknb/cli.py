@@ -222,7 +222,7 @@ def run_predict(args):
                 tell(args, f"left out: {name}: {reason}")
     print(f"{row['backbone']}/{row['head']}/{row['variant']}. {DISCLAIMER}", file=sys.stderr)
     if any(far):
-        tell(args, f"{sum(far)} of {len(far)} {args.pool_by or 'images'} are out-of-distribution (novelty above 0.99): "
+        tell(args, f"{sum(far)} of {len(far)} {args.pool_by or 'image'}s are out-of-distribution (novelty above 0.99): "
              "do not rely on their class")
     if by_parts or args.out is None and args.format is None and sys.stdout.isatty():
         return None if by_parts else print(for_people(table))

@@ -67,7 +67,8 @@ def predicted_parts(
     row, fitted = model_row(run, model), pipeline(run, model, progress=False, **settings)
     tiling = dict(scale=scale, tile=tile, overlap=overlap)
     listed, folder, files = listed_images(run, fitted, images, on_bad), Path(f"{out}.part"), []
-    task = {"model": digest(row.to_dict()), "options": digest(tiling, on_bad, PART), "images": digest(list(map(str, listed)))}
+    options, images = digest(tiling, on_bad, PART), digest(list(map(str, listed)))
+    task = {"model": digest(row.to_dict()), "options": options, "images": images}
     open_part(folder, task)
     parts, seen, score = parts_of(listed), [], novelty_score(run, row) if len(fitted) > 1 else None
     for number, part in enumerate(tqdm(parts, "predicted", unit="part", disable=not progress or len(parts) == 1)):
