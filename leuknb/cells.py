@@ -314,7 +314,7 @@ class Morphology(ClassifierMixin, BaseEstimator):
         "List the weights of a linear head, for one standard deviation of each number; `InputError` for another head."
         check_is_fitted(self, "pipeline_")
         if not isinstance(self.pipeline_[1], SoftmaxHead):
-            raise InputError("only a linear model has weights to list; fit it with `head=linear_head()`")
+            raise InputError("only a linear model has weights to list; fit one, by `linear_head`")
         names, classes = self.pipeline_[0].get_feature_names_out(), self.classes_
         return pd.DataFrame(self.pipeline_[1].coef_.T, names, classes if len(classes) > 2 else classes[1:])
 

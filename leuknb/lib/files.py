@@ -114,7 +114,7 @@ def atomic(
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EFBIG) and " written" not in str(error):  # NumPy gives no number
             raise
-        advice = "cannot be written whole; free some space, then start again: what is there is kept"
+        advice = "No space left: cannot be written whole; free some space, then start again: what is there is kept"
         raise OSError(errno.ENOSPC, advice, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
