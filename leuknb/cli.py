@@ -162,7 +162,7 @@ def run_report(args):
     check_reading(run.classes, args.positive, args.prevalence)
     write_figures(run)
     write_report(run, args.positive, args.prevalence)
-    print(*in_two_lines(run), *in_more_lines(run, args.positive, args.prevalence), "", DISCLAIMER,
+    print(*in_two_lines(run), *in_more_lines(run), "", DISCLAIMER,
           f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de

@@ -5,6 +5,7 @@ import tracemalloc
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_features import features
 
@@ -235,6 +236,21 @@ def test_predictions_go_on_where_they_stopped(made, tmp_path, monkeypatch):
     assert len(computed) == len(tables) - 2 and (tmp_path / "two.csv").read_text() == text
     shown = [name for table in tables for name, why in table[["image", "problem"]].itertuples(index=False) if why]
     assert shown == [str(bad)]
+
+
+def test_tiles_in_parts_beside_an_image_that_cannot_be_read(made, tmp_path):
+    from leuknb.lib import streaming
+    from leuknb.lib.models import predict
+    run, bad = made[0], tmp_path / "bad.png"
+    bad.write_text("no image")
+    images = [*run.catalogue.query("variant == 'original'")["path"][:3], str(bad)]
+    options = dict(model="alexnet/softmax/original", on_bad="skip", tile=96, progress=False)
+    with pytest.warns(UserWarning, match="3 tiles of 3 images pooled"):
+        table = pd.concat(streaming.predicted_parts(tmp_path / "tiles.csv", run, images, **options))
+    with pytest.warns(UserWarning, match="3 tiles of 3 images pooled"):
+        whole = predict(run, images, **options)
+    assert table["tiles"].tolist()[:3] == [1, 1, 1] == whole["tiles"].tolist()[:3]
+    assert table[["predicted", "novelty", "tiles"]].iloc[3].isna().all() and table["novelty"].iloc[:3].notna().all()
 
 
 def test_a_head_that_is_fitted_again_keeps_nothing_of_the_fit_before():

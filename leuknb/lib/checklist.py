@@ -11,9 +11,8 @@ from importlib.resources import files
 
 import pandas as pd
 
-from ..calibration import calibration
 from .errors import plural
-from .readout import AIM, Readout, chosen_on
+from .readout import AIM, Readout, calibrated, chosen_on
 from .runs import CELL
 from .tables import interval, percent
 from ..splits import leaks
@@ -71,15 +70,6 @@ def model_fields(readout: Readout) -> dict:
             "choice": choice if len(stored) else "the first one, since no models are stored"}
 
 # %% ../../nbs/lib/checklist.ipynb #f86af790
-def calibrated(readout: Readout) -> tuple:  # calibration error, the same by chance, Brier score
-    "Describe how well probabilities are calibrated, where there are some."
-    if readout.rows.filter(regex="^p_").isna().any(axis=None):
-        return ("unknown, without probabilities",) * 3
-    row = calibration(readout.rows, groups=readout.groups).iloc[0]
-    return (f"{percent(row['ece'])} % [{interval(row['ece_low'], row['ece_high'])}]", f"{percent(row['ece_chance'])} %",
-            percent(row["brier"], row["brier_low"], row["brier_high"], 1))
-
-
 def result_fields(readout: Readout, screened: bool, verdicts: list[str]) -> dict:
     "Describe what was measured."
     found, (ece, chance, brier) = readout.accuracy, calibrated(readout)

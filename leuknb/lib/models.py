@@ -280,7 +280,6 @@ def predicted_table(
 EVIDENCE, NOVEL = 0.1, 0.99  # margins below which the prior counts; novelty score above which to abstain
 
 
-
 def evidence(
     model,  # a fitted classifier
     inputs: np.ndarray,  # (n, n_features)

@@ -86,6 +86,7 @@ class Readout(ModelRows):
 
     right = property(lambda self: (self.rows["predicted"] == self.rows["true"]).to_numpy())
     unit = property(lambda self: self.groups.name)  # what intervals count: patients, groups of images, ...
+    probabilities = property(lambda self: not self.rows.filter(regex="^p_").isna().any(axis=None))  # are they known?
 
     @cached_property
     def groups(self) -> pd.Series:  # image -> cluster
@@ -100,6 +101,12 @@ class Readout(ModelRows):
         alone = clusters.nunique() == self.rows["image"].nunique()
         note = "" if alone else clustered_interval(self.right, clusters)["note"]
         return {"value": value, "low": low, "high": high, "note": note, "clusters": clusters.nunique()}
+
+    @cached_property
+    def area(self) -> tuple:  # value, low, high
+        "Area under the ROC curve, with an interval (Obuchowski 1997)."
+        table = screening(self.rows, self.positive)
+        return auroc_interval(table["malignant"], table["score"], table["image"].map(self.groups))
 
     @cached_property
     def reference(self) -> pd.DataFrame | None:
@@ -137,9 +144,8 @@ def plot_roc(
 ):  # a matplotlib figure
     "Draw the ROC curve with a bootstrap band, and what each rule reaches; the area's interval is Obuchowski's."
     from matplotlib.figure import Figure
-    figure, table = Figure(figsize=(4.6, 4.4), layout="constrained"), screening(readout.rows, readout.positive)
+    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     curves = screening_curves(readout.rows, readout.positive, readout.groups)
-    area, low, high = auroc_interval(table["malignant"], table["score"], table["image"].map(readout.groups))
     ax, band = figure.subplots(), 100 * curves["roc"]
     ax.fill_between(band["x"], band["low"], band["high"], color="#0072B2", alpha=0.2, lw=0, label="95 % band")
     ax.plot(band["x"], band["y"], color="#0072B2", lw=1.8)
@@ -148,7 +154,7 @@ def plot_roc(
         ax.plot(100 - 100 * row.specificity, 100 * row.sensitivity, marker, color=colour, ms=8, mfc="none", mew=2,
                 label=row.rule)
     ax.set(xlim=(-2, 102), ylim=(-2, 102), xlabel="others called malignant (%)", ylabel="malignant found (%)",
-           title=f"ROC curve, area {percent(area, low, high, 1)}")
+           title=f"ROC curve, area {percent(*readout.area, 1)}")
     ax.legend(loc="lower right", fontsize=8)
     return figure
 
@@ -186,7 +192,7 @@ def patients_of(readout: Readout) -> tuple:  # table; value, low, high of the sh
 def part(make, readout: Readout) -> dict:
     "Make one part of a report, or say why it cannot be made."
     try:
-        if readout.rows.filter(regex="^p_").isna().any(axis=None):
+        if not readout.probabilities:
             raise InputError("the predictions have no probabilities")
         return make(readout)
     except InputError as error:
@@ -265,9 +271,16 @@ def chosen_on(readout: Readout) -> str:
     return f"the held-out images of other {readout.unit}, since out-of-fold predictions of training images are missing"
 
 # %% ../../nbs/lib/readout.ipynb #7da0663b
+def as_stated(run: Run) -> Readout:
+    "Read the first model of a run as its report does."
+    stated = run.config.get("report", {})
+    positive, prevalence = stated.get("positive"), stated.get("prevalence")
+    return Readout(run, check_reading(run.classes, positive, prevalence), prevalence)
+
+
 def in_two_lines(run: Run) -> list[str]:
     "Say how good the first model is, for a terminal."
-    readout = Readout(run, check_reading(run.classes, run.config.get("report", {}).get("positive")))
+    readout = as_stated(run)
     found, rows = readout.accuracy, readout.rows
     text = percent(*(found[name] for name in ("value", "low", "high")))
     lines = [f"{model_title(*readout.cell)}: {text} % right ({found['clusters']:,} {readout.unit})"]
@@ -278,15 +291,13 @@ def in_two_lines(run: Run) -> list[str]:
         lines.append("malignant found: {} %; others passed: {} %".format(*shares))
     return lines
 
-
+# %% ../../nbs/lib/readout.ipynb #b8dc8a77
 def call_lines(readout: Readout) -> list[str]:  # none where malignant and other images are not both there
     "Say how well the model ranks and what its thresholds give, for a terminal."
     ill = readout.rows["true"].isin(readout.positive)
     if ill.all() or not ill.any():
         return []
-    score = screening(readout.rows, readout.positive)["score"]
-    area = percent(*auroc_interval(ill, score, readout.rows["image"].map(readout.groups)), 1)
-    screened, lines = screening_table(readout), [f"area under the ROC curve: {area}"]
+    screened, lines = screening_table(readout), [f"area under the ROC curve: {percent(*readout.area, 1)}"]
     for row in screened[screened["rule"].isin(RULES.values())].folded().itertuples():
         lines.append(f"{row.rule}; reached: sensitivity {row.sensitivity} %, specificity {row.specificity} %")
     for row in predictive_table(screened.iloc[:1], readout.prevalence).folded().to_dict("records"):
@@ -295,12 +306,19 @@ def call_lines(readout: Readout) -> list[str]:  # none where malignant and other
     return lines
 
 
-def in_more_lines(run: Run, positive=None, prevalence: float | None = None) -> list[str]:
-    "Say how well the first model ranks, what its calls are worth and whether its probabilities hold, for a terminal."
-    readout = Readout(run, check_reading(run.classes, positive, prevalence), prevalence)
-    if readout.rows.filter(regex="^p_").isna().any(axis=None):
-        return []
+def calibrated(readout: Readout) -> tuple:  # calibration error, the same by chance, Brier score
+    "Describe how well probabilities are calibrated, where there are some."
+    if not readout.probabilities:
+        return ("unknown, without probabilities",) * 3
     row = calibration(readout.rows, groups=readout.groups).iloc[0]
-    error, chance = percent(row["ece"], row["ece_low"], row["ece_high"]), percent(row["ece_chance"])
-    brier = percent(row["brier"], row["brier_low"], row["brier_high"], 1)
-    return [*call_lines(readout), f"calibration error: {error} % (up to {chance} % by chance); Brier score: {brier}"]
+    return (f"{percent(row['ece'])} % [{interval(row['ece_low'], row['ece_high'])}]", f"{percent(row['ece_chance'])} %",
+            percent(row["brier"], row["brier_low"], row["brier_high"], 1))
+
+
+def in_more_lines(run: Run) -> list[str]:
+    "Say how well the first model ranks, what its calls are worth and whether its probabilities hold, for a terminal."
+    readout = as_stated(run)
+    if not readout.probabilities:
+        return []
+    error, chance, brier = calibrated(readout)
+    return [*call_lines(readout), f"calibration error: {error} (up to {chance} by chance); Brier score: {brier}"]

@@ -57,8 +57,8 @@ def comparison_html(
         cell = [row[name] for name in CELL]
         p = run.predictions[(run.predictions[list(CELL)] == cell).all(axis=1)]
         clusters = p["image"].map(groups)
-        _, low, high = accuracy_interval(p["predicted"] == p["true"], clusters)
         right, far = (p["predicted"] == p["true"]).to_numpy(), withheld(run, p)
+        _, low, high = accuracy_interval(right, clusters)
         shown = {} if far is None else {"withheld": f"{far.sum():,}", "accuracy of the others":
                                         f"{percent(right[~far].mean())} ({(~far).sum():,})" if not far.all() else "-"}
         rows.append({"model": model_title(*cell), "images": row["n"], groups.name: clusters.nunique(),

@@ -23,6 +23,7 @@ from leuknb.lib.runs import Run, read_json
 
 # %% ../../nbs/lib/streaming.ipynb #fbcbed3f
 PART = 64  # images that are predicted at once, and lost at most by an interruption
+UNKNOWN = dict.fromkeys(("predicted", "novelty", "distance", "abstain", "tiles"), "")  # of images left out; a text else
 
 
 def parts_of(listed: list) -> list[list]:  # (path, what is wrong with it)
@@ -79,7 +80,7 @@ def predicted_parts(
                 first = sum(map(len, parts[:number]))
                 table = beside_own(own.iloc[first:first + len(part)].reset_index(drop=True), table)
             write_text(files[-1], table.to_csv(index=False))
-        table = pd.read_csv(files[-1], keep_default_na=False, na_values={"predicted": "", "abstain": ""})
+        table = pd.read_csv(files[-1], keep_default_na=False, na_values=UNKNOWN)
         seen.append(table[[name for name in ("novelty", "tiles") if name in table]])
         yield table
     training = training_scale(run.config["data"], training_rows(run, row["variant"]))
