@@ -174,6 +174,26 @@ def test_a_run_by_the_recipe_is_used_like_any_other(tmp_path):
         reproduce(smears, tmp_path / "other", backbones=("alexnet",), heads=("robust",), weights={"": "random"}, preprocess="white", progress=False)
 
 
+def test_a_run_with_copies_at_another_magnification(tmp_path):
+    from leuknb.lib.models import predict, training_features
+    from leuknb.patients import make_smears
+    from leuknb.results import reproduce
+    smears = make_smears(tmp_path / "smears", images=48, patients=12, size=64, seed=2, progress=False)
+    run = reproduce(smears, tmp_path / "run", backbones=("alexnet",), heads=("robust",), variants=("original",), weights={"": "random"},
+                    size=64, objectives=1, audit=False, progress=False)
+    assert run.config["choices"]["objectives"] == run.choices.objectives == 1
+    train = (run.split["split"] == "train").sum()
+    images, features = training_features(run, "alexnet", "original")
+    stored = np.load(run.path / "models" / run.models["features"].iloc[0])
+    assert len(images) == train and len(stored) == 4 * train, "the images, two copies by cameras, one by another objective"
+    recipe = Robust(weights="random", size=64, objectives=1, progress=False)
+    paths = run.catalogue.query("variant == 'original'").set_index("image")["path"]
+    assert np.allclose(stored[3 * train:], recipe.backbone(3).transform(paths[images]))
+    held_out = run.predictions
+    again = predict(run, paths[held_out["image"]], progress=False)
+    assert (again["predicted"].to_numpy() == held_out["predicted"].to_numpy()).all()
+
+
 def test_an_unknown_head():
     with pytest.raises(InputError, match="choose from lda, lda-copies, svm-copies"):
         RobustHead(heads=("svm",)).fit(*features())

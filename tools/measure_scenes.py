@@ -1,7 +1,7 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
     python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,shuffles,coverage,slides,novelty]
-                                       [--models colour,plain-lda,white-lda,robust] [--null 300000]
+                                       [--models colour,plain-lda,white-lda,robust,robust-objectives] [--null 300000]
 
 Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues.
 Writes to leuknb/assets/measured: scenes-counts.csv (copies, groups, scenes), scenes-lags.csv (similarity by lag), scenes-streams.csv,
@@ -100,7 +100,7 @@ def fields(rows, args):
 def models(rows, args):
     "Name -> estimator or function, features."
     paths, y = rows["path"].to_numpy(), rows["label"].astype(str).to_numpy()
-    recipe = Robust()
+    recipe, copies = Robust(), Robust(objectives=1)
     white = lambda k=0: recipe.backbone(k).transform(paths)
 
     def robust(X):
@@ -112,7 +112,8 @@ def models(rows, args):
             "plain-svm": lambda: (SVMHead(), Backbone("alexnet", "synth").transform(paths)),
             "plain-lda": lambda: (LDAHead(), Backbone("alexnet", "synth").transform(paths)),
             "white-lda": lambda: (LDAHead(), white()),
-            "robust": lambda: (robust([white(k) for k in range(recipe.copies + 1)]), None)}
+            "robust": lambda: (robust([white(k) for k in range(recipe.copies + 1)]), None),
+            "robust-objectives": lambda: (robust([copies.backbone(k).transform(paths) for k in range(4)]), None)}
 
 
 def ladders(rows, args, steps=STEPS, shuffles=1, names=None):
@@ -216,7 +217,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS))
-    p.add_argument("--models", default="colour,plain-lda,white-lda,robust")
+    p.add_argument("--models", default="colour,plain-lda,white-lda,robust,robust-objectives")
     p.add_argument("--null", type=int, default=300_000, help="pairs of different classes")
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()

@@ -11,9 +11,9 @@ from importlib.resources import files
 from inspect import signature
 from pathlib import Path
 
-from .errors import InputError, check_choice, check_number
+from .errors import InputError, check_choice
 from .names import safe_name
-from .settings import SHARED, setting, shared
+from .settings import SHARED, check_limits, setting, shared
 
 # %% ../../nbs/lib/config.ipynb #f1105989
 WEIGHTS = (f"{SHARED['weights'][1]}; or one for each, backbone=NAME,... "
@@ -56,13 +56,15 @@ class Config(Networks):
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | None = shared("preprocess")
+    objectives: int = setting(0, "of the head robust: further copies of each training image at another magnification and "
+                              "sharpness", low=0, high=9)
     split: str | None = setting(None, SPLITS)
     valid: str = choice("train", "the authors' validation images under the split given: trained on, too; out: left out",
                         "train", "out")
     seed: int = shared("seed")
-    repeats: int = setting(1, "independent random splits")
-    folds: int = setting(5, "of kfold, group-kfold and blocks")
-    embargo: int = setting(75, "files left out on either side of a block")
+    repeats: int = setting(1, "independent random splits", low=1, high=10**6)
+    folds: int = setting(5, "of kfold, group-kfold and blocks", low=1, high=10**6)
+    embargo: int = setting(75, "files left out on either side of a block", low=0, high=10**6)
     embargo_by: str = choice("file", "what the embargo of blocks counts; stream: files of one's own slide, as far as "
                              "file order shows slides taken in turn", "file", "stream")
     scenes: bool = setting(False, "find images of one field, shifted, and keep them in one set; takes minutes")
@@ -71,7 +73,8 @@ class Config(Networks):
                            "training rows, the paper's full method", "frozen", "fine-tuned")
     unfreeze: str | None = choice(None, "what fine-tuning trains; None: as little as is needed",
                                   "classifier", "last-block", "all")
-    epochs: int | None = setting(None, "of fine-tuning; None: 30 where a frozen part is kept in the cache, else 6")
+    epochs: int | None = setting(None, "of fine-tuning; None: 30 where a frozen part is kept in the cache, else 6",
+                                low=1)
     tune: bool = setting(True, "False: the paper's most likely fixed settings instead of inner validation")
     precision: str = shared("precision")
     device: str = shared("device")
@@ -97,7 +100,7 @@ def reading(
     return {name: getattr(config, name) for name in READING}
 
 # %% ../../nbs/lib/config.ipynb #5adcdada
-NETWORK = ("layer", "pool", "size", "crop", "preprocess", "seed", "precision", "device")
+NETWORK = ("layer", "pool", "size", "crop", "preprocess", "seed", "precision", "device", "objectives")
 
 
 def make_estimator(
@@ -164,15 +167,7 @@ def check_config(
             raise InputError(f"`{name}` is empty; name at least one")
     for variant in config.variants if present else ():
         check_choice("variants", variant, present)
-    for one in fields(Config):
-        value = getattr(config, one.name)
-        if "choices" in one.metadata and value != one.default:
-            check_choice(one.name, value, one.metadata["choices"])
-    for name, low, high in (("repeats", 1, 10**6), ("folds", 1, 10**6), ("embargo", 0, 10**6), ("seed", 0, 2**32 - 1)):
-        check_number(name, getattr(config, name), low, high, whole=True)
-    check_number("epochs", config.epochs, 1, whole=True, none=True)
-    check_number("similar", config.similar, 0.01, 1)
-    check_number("bits", config.bits, 1, 16, whole=True, none=True)
+    check_limits(config)
     check_weights(config)
     check_split(config)
     check_heads(config)
@@ -211,6 +206,8 @@ def check_heads(
         check_choice("heads", head, [*HEADS, *OVER_PATHS])
     if "robust" in config.heads:
         check_robust(config)
+    elif config.objectives:
+        raise InputError("`objectives` are copies for the head robust; name that head, or leave `objectives` out")
     if "morphology" in config.heads and "segmented" in config.variants:
         raise InputError("the head morphology measures cells beside red ones, which segmented images lack; "
                          "choose original alone as `variants`")

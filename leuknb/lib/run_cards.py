@@ -92,6 +92,7 @@ LEARNED = {"plasma_r": "colour of the plasma", "nucleus_r": "colour of the nucle
 def known_limits(
     weights: list[str],  # of the run's networks
     head: str,
+    objectives: int = 0,  # copies at another magnification that the recipe was fitted on
 ) -> str:  # Markdown; empty where the run uses neither
     "Say what is known of the bundled weights, and of the robust recipe."
     lines = []
@@ -106,8 +107,9 @@ def known_limits(
                      f"{other['BCCD, n']:.0f} fields of another laboratory without leukaemia, it called "
                      f"{percent(other['specificity, %'] / 100)} % Benign, and flagged {other['flagged, %']:.0f} % as "
                      "far from its training images. It was not tested on new patients, or in a hospital.")
-        shifts = measured("robust-shifts-blocks").query("model == 'robust' and strength == 'medium'")
-        shifts = shifts[shifts["family"] != "mean"]
+        table, model = ("copies", "robust, objective too") if objectives else ("blocks", "robust")
+        medium = "model == @model and strength == 'medium' and family != 'mean'"
+        shifts = measured(f"robust-shifts-{table}").query(medium)
         low = shifts[shifts["accuracy"] < 0.93].sort_values("accuracy")
         named = ", ".join(f"{row.family} {percent(row.accuracy, row.low, row.high)} %" for row in low.itertuples())
         lines.append(f"Of {len(shifts)} simulated changes of medium severity, {len(low)} leave less than 93 % of new "
@@ -137,7 +139,7 @@ def model_card(
     own, card = table.set_index("topic")["in this run"], Card(None, model_diagram=False, template=None)
     weights = [facts["weights"] for facts in readout.run.config.get("weights", {}).values()]
     told = {"Intended use": USE.format(AUTHOR), "Authors and contact": f"*{AUTHOR}*",
-            "Limits of what leuknb brings": known_limits(weights, readout.cell[1])}
+            "Limits of what leuknb brings": known_limits(weights, readout.cell[1], readout.run.choices.objectives)}
     card.add(**{f"Model card: {readout.title}": f"**{DISCLAIMER}**"})
     for title, topics in SECTIONS.items():
         if text := told.get(title) or "\n\n".join(f"**{topic}.** {own[topic]}" for topic in topics):

@@ -42,7 +42,7 @@ def check_limits(settings):
     "Return settings; `InputError` for one outside the limits of its declaration. Types say what is whole, or None."
     for one in fields(settings):
         value, limits = getattr(settings, one.name), one.metadata
-        if "choices" in limits:
+        if "choices" in limits and value != one.default:
             check_choice(one.name, value, limits["choices"])
         if "low" in limits:
             high, kinds = limits.get("high", float("inf")), str(one.type)
