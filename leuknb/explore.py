@@ -90,7 +90,8 @@ class Panes(Panels):
     def __init__(self, run, images=None, rater="", blinded=False):
         self.run = Run(getattr(run, "path", run))
         self.state, self.sources = State(self.run, rater, blinded), open_sources(self.run, images)
-        self.filters, self.gallery = FilterBar(self.state), GalleryPanel(self.state, self.sources.images)
+        self.gallery = GalleryPanel(self.state, self.sources.images)  # first to hear of a change, and to be drawn
+        self.filters = FilterBar(self.state)
         self.detail = Detail(self.state, self.sources)
         shown = [self.detail, *(widgets.VBox() for _ in list(TABS)[1:])][:1 if blinded else None]
         self.tabs = widgets.Tab(shown, titles=list(TABS)[:len(shown)])

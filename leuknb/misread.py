@@ -48,24 +48,35 @@ def label_quality(
     return mean[rows, true], mean[rows, true] - others.max(1)
 
 # %% ../nbs/82_misread.ipynb #291c705f
+def numbered(rows: pd.DataFrame) -> tuple:  # image of each row, images, model of each row, models
+    "Number images and models in the order in which they appear."
+    i, images = pd.factorize(rows["image"], use_na_sentinel=False)
+    code = np.zeros(len(rows), int)
+    for name in MODEL:
+        values, levels = pd.factorize(rows[name], use_na_sentinel=False)
+        code = code * len(levels) + values
+    first = rows[MODEL][~pd.Series(code).duplicated().to_numpy()]
+    return i, np.asarray(images, dtype=object), pd.factorize(code)[0], list(zip(*(first[n].map(str) for n in MODEL)))
+
+# %% ../nbs/82_misread.ipynb #2a935a15
 class Predictions:
     "Held-out predictions as arrays of n images x m models x k classes."
 
     def __init__(self, table: pd.DataFrame, fold: int | None = None):  # None: all, or the first where folds overlap
-        test = table[table["split"].astype(str) == "test"]
-        if test.empty:
+        rows = table[table["split"].astype(str) == "test"]
+        if rows.empty:
             raise InputError("predictions.csv: holds no held-out predictions; make the run again")
-        self.folds = sorted(test["fold"].unique().tolist())
-        self.overlap = bool(test.duplicated(["image", *MODEL]).any())
+        self.folds = sorted(rows["fold"].unique().tolist())
+        i, self.images, j, self.models = numbered(rows)
+        self.overlap = bool(np.bincount(i * len(self.models) + j).max() > 1)
         self.fold = self.folds[0] if fold is None and self.overlap else fold
-        rows = test if self.fold is None else test[test["fold"] == self.fold]
+        if self.fold is not None:
+            rows = rows[rows["fold"] == self.fold]
+            i, self.images, j, self.models = numbered(rows)
         self.classes = [c[2:] for c in table.columns if c.startswith("p_")]
-        self.models = [tuple(map(str, m)) for m in rows[MODEL].drop_duplicates().itertuples(index=False)]
-        i, images = pd.factorize(rows["image"])
-        self.images = np.asarray(images, dtype=object)
         self.number = {image: n for n, image in enumerate(self.images)}
         self.rank = np.argsort(np.argsort(self.images.astype(str)))  # (n,) place in the order of the names
-        self._fill(rows, i, rows.groupby(MODEL, sort=False).ngroup().to_numpy())
+        self._fill(rows, i, j)
 
     def _fill(self, rows, i, j):
         "Put the columns into arrays: row r belongs to image i[r] and model j[r]."

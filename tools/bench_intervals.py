@@ -16,7 +16,7 @@ from scipy.special import expit
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from leuknb.lib.clusters import CARRYING, FEW, LEAST, interval_of_counts
+from leuknb.lib.clusters import CARRYING, FEW, LEAST, SOME, interval_of_counts
 from leuknb.metrics import wilson
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,7 +59,7 @@ def coverage(correct, total, accuracy):
     low, high, effect, carrying = interval_of_counts(correct, total)
     holds, printed = (low <= accuracy) & (accuracy <= high), carrying >= CARRYING
     printed &= total.shape[1] >= LEAST
-    words = (carrying < FEW) | (total.shape[1] < LEAST)
+    words = (carrying < FEW) | (total.shape[1] < SOME)
     inside = lambda ends: ((ends[0] <= accuracy) & (accuracy <= ends[1])).mean()
     return {"words": words.mean(), "printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
             "wrong": (printed & ~holds).mean(), "all": holds.mean(), "width": np.median(high - low),

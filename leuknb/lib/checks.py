@@ -18,7 +18,6 @@ from .errors import plural
 from .files import examine
 from .folders import Findings, natural
 from .large import mapped, row_table
-from .workers import run_tasks
 from ..twins import blank_images
 
 # %% ../../nbs/lib/checks.ipynb #696b57cb
@@ -51,6 +50,7 @@ def _facts(table, min_size):
     "What `examine` says of each file, and the thumbnails, those of one variant together."
     thumbs = row_table(len(table), 48 * 48, np.uint8, cache_folder())
     places = table["variant"].argsort(kind="stable").argsort().to_numpy()
+    from leuknb.lib.workers import run_tasks  # joblib, which a stored catalogue does not need
     jobs, facts = [(path, min_size) for path in table["path"]], []
     with warnings.catch_warnings():  # once, around all threads: they share the filters
         warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -13,7 +13,7 @@ from .errors import InputError, check_number
 from .folders import in_natural_order
 
 # %% ../../nbs/lib/clusters.ipynb #4cdf4368
-LEAST = 15  # clusters
+LEAST, SOME = 15, 25  # clusters: for an interval, for one without words beside it
 CARRYING, FEW = 4, 8  # effective number of clusters with errors: for an interval, for one without words beside it
 
 # %% ../../nbs/lib/clusters.ipynb #abcb1cf5
@@ -43,7 +43,9 @@ def few_clusters(
     if clusters < LEAST:
         return f"too few clusters ({clusters})"
     rough = "" if carrying < CARRYING else ": a rough interval"
-    return f"too few clusters with errors ({wrong}){rough}" if carrying < FEW else ""
+    if carrying < FEW:
+        return f"too few clusters with errors ({wrong}){rough}"
+    return f"too few clusters ({clusters}){rough}" if clusters < SOME else ""
 
 
 def _checked(correct, clusters):

@@ -22,7 +22,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .depth import deep_values, is_deep, least_bits, opened, span_of
 from .errors import InputError
 from .readers import format_of, reader_of
-from .workers import run_tasks
 
 # %% ../../nbs/lib/files.ipynb #3e941128
 def _to_bytes(values, span, info, white_is_zero=False):
@@ -306,6 +305,7 @@ def parallel_map(
     progress: bool = True,
 ) -> list:  # results, in order
     "Call a function for every path, in threads, or where joblib was told to compute."
+    from leuknb.lib.workers import run_tasks  # joblib, which reading and writing do not need
     with warnings.catch_warnings():  # once, around all threads: they share the filters
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return list(run_tasks(work, list(zip(paths)), description, progress, delay=3, leave=False))
@@ -319,4 +319,5 @@ def process_map(
     progress: bool = True,
 ) -> list:  # results, in order, whatever the number of processes
     "Call a function for every job, in processes."
+    from leuknb.lib.workers import run_tasks
     return list(run_tasks(work, jobs, title, progress, workers))

@@ -22,7 +22,6 @@ from .errors import InputError
 from .files import digest, write_json, write_text
 from .tables import OVER_PATHS, interval, percent
 from .templates import DISCLAIMER
-from .workers import processor, thread_counts
 
 # %% ../../nbs/lib/runs.ipynb #265aa1da
 def read_json(
@@ -234,6 +233,7 @@ def machine(
     import torch
 
     from leuknb.lib.devices import resolve_device, resolve_precision
+    from leuknb.lib.workers import processor, thread_counts  # joblib, which a reader of runs does not need
     device = resolve_device(config.device)
     return {"processor": processor()[0], "threads": torch.get_num_threads(), "task_threads": thread_counts(),
             "device": str(device),

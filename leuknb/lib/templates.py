@@ -10,12 +10,18 @@ import io
 import re
 import unicodedata
 import warnings
-from functools import lru_cache
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from functools import cache, lru_cache
 
 # %% ../../nbs/lib/templates.ipynb #900c827a
 DISCLAIMER = "For research and teaching, not for diagnosis."
+
+
+@cache
+def environment():  # of jinja2
+    "Set up the templates once; each is compiled when it is first used."
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # which a gallery does not need
+    loader = PackageLoader("leuknb", "assets")
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def render(
@@ -23,10 +29,7 @@ def render(
     **values,  # that the template shows
 ) -> str:  # HTML
     "Fill in a template; every one can use `disclaimer`."
-    loader = PackageLoader("leuknb", "assets")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)
-    page = environment.get_template(name).render(disclaimer=DISCLAIMER, **values)
+    page = environment().get_template(name).render(disclaimer=DISCLAIMER, **values)
     return re.sub(r"(?<=[\d\]]) %", "\N{NO-BREAK SPACE}%", page)  # a number and its sign stay in one line
 
 # %% ../../nbs/lib/templates.ipynb #c11c212c

@@ -122,10 +122,13 @@ class Map(Front):
 # %% ../../nbs/lib/widgets.ipynb #862ff0b8
 class Worker:
     "Run slow jobs in the background, one after another; of each kind only the newest counts."
+    DRAWING = 1  # seconds in which the browser draws the first gallery, before the first job takes the processor
 
     def __init__(self):
         self._pool, self._newest, self._jobs = ThreadPoolExecutor(1, thread_name_prefix="leuknb"), {}, set()
         self._turn = threading.RLock()  # a result is shown, or made obsolete: never both at once
+        self._hurry = threading.Event()
+        self._pool.submit(self._hurry.wait, self.DRAWING)
 
     def do(self, kind, work, done):
         "Run `work()`, then `done(result, message)`, unless a newer job of this kind has come."
@@ -153,5 +156,6 @@ class Worker:
 
     def wait(self):
         "Wait until all work is done."
+        self._hurry.set()
         for job in list(self._jobs):
             job.result()
