@@ -146,8 +146,11 @@ svm, softmax, knn = (partial(fitted, name) for name in SEARCHED)
 def image_files(folder, n, classes=("Benign", "Early", "Pre", "Pro")):
     "Write windows of drawn fields as JPEG files of 48 x 48 pixels, a thousand a folder."
     from PIL import Image
-    paths = []
+    paths, seen = [], set()
     for k, pixels in enumerate(thumbnails(n)):
+        if hash(pixels.tobytes()) in seen:  # the same window by chance, and perhaps of another class
+            pixels = pixels[::-1]
+        seen.add(hash(pixels.tobytes()))
         paths.append(folder / classes[k % 4] / f"{k // 4000:03}-{k:07}.jpg")
         paths[-1].parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.reshape(48, 48)).convert("RGB").save(paths[-1], quality=90)

@@ -182,8 +182,8 @@ def add_predict(commands):
     "Add `leuknb predict`."
     about = ("Class and probabilities of images. novelty is the share of held-out training images that are nearer to "
              "the training images than this one: above 0.99 abstain is true, and the class means little. distance is "
-             "the distance to the training images over its usual value. Both are empty for fine-tuned networks, which "
-             "keep no training features. A terminal shows a short table; files and pipes get every digit.")
+             "the distance to the training images over its usual value. Both are empty for networks stored without "
+             "features of their training images. A terminal shows a short table; files and pipes get every digit.")
     p = add_command(commands, "predict", run_predict, help="classify images with a run's model", description=about)
     p.add_argument("run", metavar="RUN")
     p.add_argument("images", metavar="IMAGE", nargs="+",

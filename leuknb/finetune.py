@@ -365,13 +365,21 @@ class FineTuned(ClassifierMixin, TuningSettings):
 
     def predict_proba(self, X) -> np.ndarray:  # (n, n_classes), columns as in `classes_`
         "Compute the probability of each class."
+        return self._computed(X, lambda network, x: network(x).double()).softmax(1).numpy()
+
+    def before_classifier(self, X) -> np.ndarray:  # (n, d) float32
+        "Compute what reaches the classifier, averaged over places: the features by which images are compared."
+        return self._computed(X, lambda network, x: network.statistics(x).float()).numpy()
+
+    def _computed(self, X, of) -> torch.Tensor:  # of: function of the network and what its frozen part computed
+        "Compute something for each image."
         check_is_fitted(self, "network_")
         paths = image_paths(X)
         with torch.inference_mode(), autocast(self.device_, self.plan_.precision):
             store = store_images(paths, self.preprocessing_, self.name, self.progress)
             batches = padded_batches(store, 32, self.device_)
-            logits = [self.network_(self.network_.prefix(x)).double().cpu() for x in batches]
-        return torch.cat(logits)[:len(paths)].softmax(1).numpy()
+            parts = [of(self.network_, self.network_.prefix(x)).cpu() for x in batches]
+        return torch.cat(parts)[:len(paths)]
 
     def predict(self, X) -> np.ndarray:
         "Return the most probable class of each image file."

@@ -7,6 +7,7 @@ __all__ = ['published', 'published_all', 'published_tables', 'plot_published', '
 
 # %% ../nbs/55_paper.ipynb #1ef4c23e
 import textwrap
+from functools import partial
 from itertools import product
 
 import pandas as pd
@@ -86,7 +87,8 @@ class Audit(pd.DataFrame):
         width: int = 100,  # characters
     ) -> str:
         "The findings as plain text, for a terminal."
-        wrap = lambda text, mark: textwrap.fill(text, width, initial_indent=mark, subsequent_indent=" " * 14)
+        fill = partial(textwrap.fill, width=width, subsequent_indent=" " * 14)
+        wrap = lambda text, mark: fill(text.replace(" %", "\xa0%"), initial_indent=mark).replace("\xa0", " ")
         blocks = []
         for r in self.itertuples():
             title = f"{r.verdict:<12}  {r.finding}" + (f" ({r.where})" if r.where else "")

@@ -36,7 +36,7 @@ from .lib.tables import OVER_PATHS
 from .lib.templates import DISCLAIMER
 from .lib.workers import check_seen, elsewhere, run_tasks, versions
 from .metrics import score_predictions
-from .novelty import held_out_novelty
+from .novelty import MOST, NoveltyScore, held_out_novelty
 from .paper import published
 from .report import write_figures, write_report
 from .scenes import feasible_blocks, guard_lines, guarded
@@ -77,6 +77,8 @@ def fit_cell(
         X = inputs(fold) if callable(inputs) else inputs
         model = fit_rows(make(), X[train], sub.iloc[train], blocks)
         rows.append(prediction_rows(model, X[test], sub.iloc[test], fold, names))
+        if hasattr(model, "before_classifier"):
+            rows[-1]["novelty"] = network_novelty(model, X, sub["label"].astype(str).to_numpy(), train, test)
         models = models or [model]
     return pd.concat(rows, ignore_index=True), models[0]
 
@@ -143,6 +145,20 @@ def novelty_of(features: FoldFeatures, head: str, make) -> np.ndarray | float:  
         features.scores[kind] = held_out_novelty(features.sub, features.split_table, of_fold)
     return features.scores[kind]
 
+# %% ../nbs/70_results.ipynb #a4b08d4b
+def network_novelty(
+    model,  # a fitted `FineTuned`
+    X: np.ndarray,  # (n,) paths
+    labels: np.ndarray,  # (n,)
+    train: np.ndarray,  # row numbers
+    test: np.ndarray,
+) -> np.ndarray | float:  # (n_test,); NaN where there are more training images than `MOST`
+    "Score held-out images by what reaches a network's classifier; the network remembers it for the training images."
+    if len(train) > MOST:
+        return np.nan
+    model.training_ = model.before_classifier(X[train])
+    return NoveltyScore().fit(model.training_, labels[train]).score_samples(model.before_classifier(X[test]))
+
 # %% ../nbs/70_results.ipynb #e1fd22fb
 def run_cell(
     run: Run,
@@ -162,7 +178,8 @@ def run_cell(
         inputs, parts = lambda fold: features.fold(fold)[1], (backbone, matrix[train_test_rows(sub, split_table, 0)[0]])
     rows, model = fit_cell(make, inputs, sub, split_table, names, inner_blocks(split_table, config.split))
     store_model(run.path / "models", cell, model, *parts)
-    write_table(rows.assign(novelty=novelty_of(features, head, make)), run.part(**cell), digits=6)
+    rows = rows if "novelty" in rows else rows.assign(novelty=novelty_of(features, head, make))
+    write_table(rows, run.part(**cell), digits=6)
 
 # %% ../nbs/70_results.ipynb #1a675aed
 def run_grid(

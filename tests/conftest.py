@@ -1,4 +1,6 @@
 "Tests marked `long` take more than a few seconds each and run by `make test-long` alone."
+import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -19,6 +21,19 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if ("long" in item.keywords) != wanted and "browser" not in str(item.path.parent.name):
             item.add_marker(skip)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def released():
+    "Give memory back after each module: figures, cached networks, cycles, and what the C library keeps for later."
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close("all")
+    if extract := sys.modules.get("leuknb.lib.extract"):
+        extract._load.cache_clear()
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 "Networks of every family: features equal the library's own, training, files, and what is refused."
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from torchvision import models
 
 from leuknb.backbones import Backbone
 from leuknb.finetune import FineTuned, load_finetuned
-from leuknb.lib import architectures
+from leuknb.lib import architectures, extract
 from leuknb.lib.architectures import last_linear, register_backbone
 from leuknb.lib.config import Config
 from leuknb.lib.errors import InputError
@@ -58,6 +59,23 @@ class Mine(nn.Module):
 
     def forward(self, x):
         return self.parts["classes"](self.pooled(x))
+
+
+class Unused(Mine):
+    "A module whose forward pass leaves its linear layer out."
+
+    def forward(self, x):
+        return self.pooled(x)
+
+
+class Clocked(Mine):
+    "A module whose weights differ each time it is made, whatever the seed."
+    made = 0
+
+    def __init__(self):
+        super().__init__()
+        Clocked.made += 1
+        nn.init.constant_(self.conv.weight, Clocked.made)
 
 
 def librarys(name, path):
@@ -173,12 +191,33 @@ def test_an_installed_package_offers_a_network(tmp_path, monkeypatch, paths):
     (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(62, 2)), None, r"mine: gives \(2, 4, 62, 62\) for two images, not features"),
     (Mine, lambda net, x: net.conv(x), r"mine: gives \(2, 8, 31, 31\) for two images"),
     (Mine, lambda net, x: F.dropout(net.pooled(x)), "mine: its features change from call to call"),
+    (lambda: nn.Conv2d(3, 4, 3), None, "mine: its forward pass uses no linear layer; register it with a function"),
+    (Unused, None, "mine: its forward pass uses no linear layer"),
+    (Mine, lambda net, x: net.pooled(x) - net.pooled(x).mean(0), "mine: the features of an image depend on the other images"),
+    (Mine, lambda net, x: net.pooled(x) * float("nan"), "mine: gives values that are infinite or no numbers"),
     (Mine, lambda net, x: net.absent(x), "mine: cannot compute with images of 64 x 64 pixels .AttributeError"),
+    (lambda: 1 / 0, None, "mine: cannot be made .ZeroDivisionError: division by zero"),
     (lambda: 3, None, "`make` returns int, not a torch.nn.Module")])
 def test_networks_that_cannot_be_used(make, features, match):
     register_backbone("mine", make, {"size": 64}, features)
     with pytest.raises(InputError, match=match):
         Backbone("mine", "own", progress=False).fit()
+
+
+def test_a_network_that_is_another_one_each_time(paths, tmp_path):
+    register_backbone("clocked", Clocked, {"size": 64})
+    backbone = Backbone("clocked", "own", cache=False, **QUIET).fit()
+    assert backbone.transform(paths).shape == (10, 8)  # the network that was made first
+    extract._load.cache_clear()  # as in another process
+    with pytest.raises(InputError, match="clocked: has other weights whenever it is made"):
+        backbone.transform(paths)
+    with pytest.raises(InputError, match="clocked: has other weights"):  # as a task, which lists the images that are bad
+        extract.features_of(backbone.plan_, [])
+    save_weights(tmp_path / "net.safetensors", Mine().state_dict())
+    other = Backbone("clocked", tmp_path / "net.safetensors", **QUIET).fit()
+    plan = replace(other.plan_, weights_digest="another")
+    with pytest.raises(InputError, match="net.safetensors: has changed since it was first read"):
+        extract.open_network(plan)
 
 
 def test_a_network_that_goes_on_behind_its_classifier(paths):

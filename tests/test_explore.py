@@ -77,6 +77,13 @@ def test_static_gallery(drawn_run):
         static_gallery(drawn_run, colour="blue")
 
 
+def test_import_loads_only_what_the_gallery_needs():
+    code = ("import sys\nimport leuknb.explore\nheavy = ('torch', 'sklearn', 'matplotlib', 'skimage', 'joblib', 'jinja2', 'scipy.stats')\n"
+            "print([m for m in heavy if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
 def test_opening_loads_neither_torch_nor_scikit_learn(drawn_folder):
     code = (f"import sys\nfrom leuknb.explore import static_gallery\nstatic_gallery({str(drawn_folder)!r})\n"
             "print([m for m in ('torch', 'sklearn') if m in sys.modules])")

@@ -284,11 +284,16 @@ def test_the_page_of_many_images_has_the_measured_numbers():
     table, sizes = measured("million").set_index(["what", "rows"]), (10_000, 100_000, 1_000_000)
     lines = {"catalogue: examine, group": "catalogue (examine, near-duplicates, group)",
              "features, by a network of one layer": "transform, computed", "near-duplicates, in cells": "near-duplicates, in cells", "split by group": "split group", "cache: write rows": "cache, write",
-             "cache: read all rows": "cache, read all", "cache: find one image": "cache, find one image"}
+             "cache: read all rows": "cache, read all", "cache: find one image": "cache, find one image",
+             "the same, from the cache": "transform, from the cache"}
     for shown, what in lines.items():
         cells = next(line for line in page.splitlines() if line.startswith(f"| {shown} |")).split("|")[2:5]
         given = [table["CPU s"].get((what, n)) for n in sizes]
         assert [cell.strip() for cell in cells] == ["" if s is None else f"{s:.0f}" if s > 99 else f"{s:.1f}" for s in given], shown
+    for name in ("SVM", "KNN"):
+        cells = next(line for line in page.splitlines() if line.startswith(f"| {name}, in blocks |")).split("|")[3:5]
+        given = [table["CPU s"].get((f"{name}Head, in blocks", n)) for n in sizes[1:]]
+        assert [cell.strip() for cell in cells] == ["" if s is None else f"{s:.0f}" if s > 99 else f"{s:.1f}" for s in given], name
     for name in ("SVM", "Softmax", "KNN"):
         row = next(line for line in page.splitlines() if line.startswith(f"| {name if name != 'Softmax' else 'softmax'} | "))
         exact, blocks = (table.loc[f"{name}Head, {way}", 20_000] for way in ("exact", "in blocks"))

@@ -31,7 +31,7 @@ def test_the_four_cells_equal_pandas(explorer, pairs):
         pairs.tally.choose(name)
         assert set(explorer.state.pred.images[explorer.state.shown[0]]) == images
         assert name in explorer.gallery.gallery.title
-    assert f"{100 * len(a) / len(every):.1f} %" in pairs.tally.text.value and "p = " in pairs.tally.text.value
+    assert f"{100 * len(a) / len(every):.1f}\N{NO-BREAK SPACE}%" in pairs.tally.text.value and "p = " in pairs.tally.text.value
 
 
 def test_another_run_shows_what_changed(tmp_path):
@@ -121,7 +121,7 @@ def test_decisions_about_disagreements(tmp_path):
     made = explore(run, static=False)
     made.tabs.selected_index = 4
     panel = made.raters
-    assert panel.disputed.description == "Show 1 disagreement" and "Anna and Ben" in panel.table.value and "66.7 %" in panel.table.value
+    assert panel.disputed.description == "Show 1 disagreement" and "Anna and Ben" in panel.table.value and "66.7\N{NO-BREAK SPACE}%" in panel.table.value
     panel.disputed.click()
     made.state.select(0)
     assert made.state.image == images[1] and [b.description for b in panel.choices.children] == ["Decide for Pre", "Decide for Pro"]

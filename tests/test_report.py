@@ -180,6 +180,8 @@ def test_the_cards_say_what_was_counted_and_leave_the_rest(made):
     known = run.catalogue.assign(patient=[f"P{k // 3}" for k in pd.factorize(run.catalogue["image"])[0]])
     assert f"{known['patient'].nunique()} patients, 1 to 3 images each" in data_card(known)
     assert all(f"| {label}" in data for label in run.classes) and "not for diagnosis" in data
+    gone = data_card(known.assign(path="gone.png"))
+    assert "Not measured: no image file is where it was" in gone and "nan" not in gone.lower()
     assert "AlexNet + " in model and "# Intended use" in model and "not for diagnosis" in model
     html = (run.path / "report.html").read_text(encoding="utf-8").partition('<section id="cards"')[2].partition("</section>")[0]
     assert all(words in html for words in ("The model card", "The data card", "<h3>Intended use</h3>", "Patients are not known", f">{run.classes[0]}</td>"))

@@ -1,4 +1,5 @@
 "The main job: a folder of images in, tables out; interrupted, repeated, and given bad input."
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from PIL import Image
 
 from leuknb.data import catalogue
 from leuknb.lib.errors import InputError
+from leuknb.novelty import FOREIGN, foreign_image
 from leuknb.patients import make_smears
 from leuknb.results import Run, predict
 from leuknb.results import reproduce as reproduce_and_audit
@@ -237,3 +239,30 @@ def test_scenes_streams_and_the_lock_are_recorded(tmp_path):
     assert not run.catalogue["image"].str.endswith(("/31", "/21")).any()  # the last files, and what shows their field
     with pytest.raises(InputError, match="`embargo_by` goes with split='blocks'"):
         reproduce(tmp_path / "data", tmp_path / "other", embargo_by="stream", **options | {"split": "paper"})
+
+
+def test_a_fine_tuned_network_abstains_far_from_its_training_images(smears, tuned, tmp_path):
+    name, models = "alexnet/fine-tuned/original", tuned.path / "models"
+    rows = tuned.novelty.query("head == 'fine-tuned' and variant == 'original'")
+    paths = tuned.catalogue.query("variant == 'original'").set_index("image")["path"][rows["image"]]
+    home = predict(tuned, paths.tolist(), name, progress=False)
+    assert np.allclose(home["novelty"], rows["novelty"], atol=1e-6) and home["abstain"].mean() < 0.3, "64 images"
+    for kind in FOREIGN:
+        Image.fromarray(foreign_image(kind, 1, 96)).save(tmp_path / f"{kind}.png")
+    elsewhere = make_smears(tmp_path / "elsewhere", 12, 6, laboratory=4, seed=1, size=96, workers=1, progress=False)
+    train = tuned.split.query("fold == 0 and split == 'train'")["image"]
+    prior = tuned.catalogue.query("variant == 'original'").set_index("image")["label"][train].value_counts(normalize=True)
+    noise = predict(tuned, sorted(map(str, tmp_path.glob("*.png"))), name, progress=False)
+    noise = noise.sort_values("distance", ascending=False)  # weights are random: a page of text is not far from smears
+    assert noise["abstain"].all() and np.allclose(noise.filter(like="p_").iloc[:4], prior[tuned.classes], atol=0.01)
+    others = predict(tuned, sorted(map(str, (elsewhere / "Original").rglob("*.*"))), name, progress=False)
+    assert others["abstain"].mean() > 0.7 and (others["distance"] > 1).all()
+    run = shutil.copytree(tuned.path, tmp_path / "run")
+    facts = run / "models" / "alexnet-fine-tuned-original.json"
+    np.save(run / "models" / "alexnet-fine-tuned-original.npy", np.zeros((48, 4), np.float32))
+    with pytest.raises(InputError, match="not the features that were measured"):
+        predict(run, paths.tolist()[:1], name, progress=False)
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"features": None, "params": {"weights": "alexnet-fine-tuned-original.safetensors"}}))
+    with pytest.warns(UserWarning, match="keeps no features of its training images"):
+        assert predict(run, paths.tolist()[:1], name, progress=False)["novelty"].isna().all()
+    assert not [path for path in models.iterdir() if path.suffix in (".pkl", ".pt")]

@@ -1,5 +1,7 @@
 """A link restores a view, or says what is gone; sheets hold the gallery."""
+import base64
 import io
+import json
 
 import pytest
 from fake_run import make_run
@@ -50,6 +52,14 @@ def test_a_link_to_images_that_are_gone_names_them(explorer, tmp_path):
     made.restore(made.toolbar.view)
     assert f"the file of the image {made.state.image}" in made.problem.value
     made.sources.worker.wait()
+
+
+@pytest.mark.parametrize("part", [{"confidence": ["a", "b"]}, {"confidence": [0]}, {"picked": 5}, {"picked": [[]]}, {"image": []}, {"chosen": {"true": []}}])
+def test_a_link_with_a_part_of_another_kind(explorer, part):
+    link = explorer.toolbar.view
+    view = json.loads(base64.urlsafe_b64decode(link + "=" * (-len(link) % 4)))
+    with pytest.raises(InputError, match="no link to a view"):
+        read_view(base64.urlsafe_b64encode(json.dumps(view | part).encode()).decode())
 
 
 @pytest.mark.parametrize("link", ["", "#view=", "view=abc", "http://x/#view=eyJhIjoxfQ", "é", "eyJjaG9zZW4iOnt9fQ"])

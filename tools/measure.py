@@ -6,7 +6,7 @@
 `all` calls one measuring tool after the other, the corrected evaluation first, and says after each how many hours it took, by the clock and of processors.
 What is finished is noted in runs/measured/all.csv and left out the next time, until --again; each tool keeps its own pieces, so an interrupted one continues.
 How long the whole takes was not measured; `all --help` lists the minutes of one processor that were.
-Not in it: times (tools/bench.py) and other people's images (`leuknb evaluate`, external.csv).
+Not in it: times (tools/bench.py) and other people's images (tools/measure_external.py, external.csv).
 
 The grid:
 

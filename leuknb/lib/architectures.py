@@ -62,9 +62,7 @@ class Architecture:
 
     def build(self, num_classes: int | None = None) -> nn.Module:
         "Make the network; its last linear layer is replaced where it has another number of classes."
-        net = self.make()
-        if not isinstance(net, nn.Module):
-            raise InputError(f"{self.name}: `make` returns {type(net).__name__}, not a torch.nn.Module")
+        net = made(self.name, self.make)
         net.last_part, net.layout = last_linear(net), self.layout
         return net if num_classes is None else with_classes(net, num_classes, self.name)
 
@@ -102,6 +100,19 @@ class Taps(nn.Module):
         return self.outputs(self.net, x, self.nodes)
 
 
+def made(name: str, make: Callable) -> nn.Module:
+    "Call the factory of a network; `InputError` if it fails, or makes something else."
+    try:
+        net = make()
+    except InputError:
+        raise
+    except Exception as error:  # of somebody else's code
+        raise InputError(f"{name}: cannot be made ({reason(error)})") from None
+    if not isinstance(net, nn.Module):
+        raise InputError(f"{name}: `make` returns {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
 def with_classes(net: nn.Module, num_classes: int, name: str) -> nn.Module:
     "Give a network a last linear layer for a number of classes."
     if not net.last_part:
@@ -118,20 +129,33 @@ def checked_outputs(name: str, taps: nn.Module, size: int) -> dict:  # node -> a
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.inference_mode(), torch.random.fork_rng():
-            first, second = taps.eval()(images), taps(images)
+            first, second, alone = taps.eval()(images), taps(images), taps(images[:1])
     except Exception as error:  # of somebody else's code
-        reason = f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
-        raise InputError(f"{name}: cannot compute with images of {size} x {size} pixels ({reason})") from None
-    for node, value in first.items():
-        rows = node == "features" or node.startswith("before ")
+        raise InputError(f"{name}: cannot compute with images of {size} x {size} pixels ({reason(error)})") from None
+    for node in taps.nodes:
+        value, rows = first.get(node), node == "features" or node.startswith("before ")
+        if node == "before " or value is None:
+            raise InputError(f"{name}: its forward pass uses no {'linear layer' if rows else node}; {OWN}")
         if not isinstance(value, torch.Tensor) or len(value) != 2 or rows and value.ndim != 2:
             given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
-            raise InputError(f"{name}: gives {given} for two images, not features of the shape (2, n); "
-                             "give `features`, a function of the module and a batch that returns a row an image")
+            raise InputError(f"{name}: gives {given} for two images, not features of the shape (2, n); {OWN}")
+        if not value.isfinite().all():
+            raise InputError(f"{name}: gives values that are infinite or no numbers")
         if not torch.equal(value, second[node]):
             raise InputError(f"{name}: its features change from call to call; dropout or noise must be a module "
                              "that eval() switches off (torch.nn.Dropout, or dropout(x, training=self.training))")
+        if not torch.allclose(value[:1], alone[node], rtol=0.01, atol=0.01 * float(value.abs().max())):
+            raise InputError(f"{name}: the features of an image depend on the other images of its batch")
     return first
+
+
+OWN = ("register it with a function of the module and a batch that returns a row an image "
+       "(the argument features)")
+
+
+def reason(error: Exception) -> str:
+    "Say in one line what went wrong in somebody else's code."
+    return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
 
 # %% ../../nbs/lib/architectures.ipynb #17be4ba5
 REGISTERED = {}  # name -> Architecture
@@ -178,8 +202,7 @@ def registered(name: str) -> Architecture | None:
         try:
             value = point.load()
         except Exception as error:  # of somebody else's package
-            reason = f"{type(error).__name__}: {error}"
-            raise InputError(f"backbone {name!r}: {point.value} cannot be loaded ({reason})") from None
+            raise InputError(f"backbone {name!r}: {point.value} cannot be loaded ({reason(error)})") from None
         register_backbone(name, **value if isinstance(value, dict) else {"make": value})
     return REGISTERED.get(name)
 

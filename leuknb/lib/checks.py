@@ -45,12 +45,12 @@ def usable_rows(
             labels = [label for label in labels if f"class {label}" != name]
     return table.reset_index(drop=True), labels, thumbs
 
-
+# %% ../../nbs/lib/checks.ipynb #5a73578f
 def _facts(table, min_size):
     "What `examine` says of each file, and the thumbnails, those of one variant together."
+    from leuknb.lib.workers import run_tasks  # joblib, which a stored catalogue does not need
     thumbs = row_table(len(table), 48 * 48, np.uint8, cache_folder())
     places = table["variant"].argsort(kind="stable").argsort().to_numpy()
-    from leuknb.lib.workers import run_tasks  # joblib, which a stored catalogue does not need
     jobs, facts = [(path, min_size) for path in table["path"]], []
     with warnings.catch_warnings():  # once, around all threads: they share the filters
         warnings.simplefilter("error", Image.DecompressionBombWarning)

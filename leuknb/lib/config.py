@@ -6,7 +6,7 @@
 __all__ = ['Config']
 
 # %% ../../nbs/lib/config.ipynb #d9ff443c
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib.resources import files
 from inspect import signature
 from pathlib import Path
@@ -56,11 +56,9 @@ class Config(Networks):
     size: int | None = shared("size")
     crop: bool | None = shared("crop")
     preprocess: str | None = shared("preprocess")
-    objectives: int = setting(0, "of the head robust: further copies of each training image at another magnification and "
-                              "sharpness", low=0, high=9)
+    objectives: int = setting(0, "of the head robust: more copies, at another magnification, sharper", low=0, high=9)
     split: str | None = setting(None, SPLITS)
-    valid: str = choice("train", "the authors' validation images under the split given: trained on, too; out: left out",
-                        "train", "out")
+    valid: str = choice("train", "the authors' validation images, split given: trained on, or left out", "train", "out")
     seed: int = shared("seed")
     repeats: int = setting(1, "independent random splits", low=1, high=10**6)
     folds: int = setting(5, "of kfold, group-kfold and blocks", low=1, high=10**6)
@@ -73,8 +71,7 @@ class Config(Networks):
                            "training rows, the paper's full method", "frozen", "fine-tuned")
     unfreeze: str | None = choice(None, "what fine-tuning trains; None: as little as is needed",
                                   "classifier", "last-block", "all")
-    epochs: int | None = setting(None, "of fine-tuning; None: 30 where a frozen part is kept in the cache, else 6",
-                                low=1)
+    epochs: int | None = setting(None, "of fine-tuning; None: 30 where a frozen part is cached, else 6", low=1)
     tune: bool = setting(True, "False: the paper's most likely fixed settings instead of inner validation")
     precision: str = shared("precision")
     device: str = shared("device")
@@ -86,8 +83,6 @@ class Config(Networks):
     patient_column: str | None = setting(None, "of a CSV; None: found by its name")
     split_column: str | None = setting(None, "of a CSV: training, validation or test set; None: found by its name")
     quick: bool = setting(False, "at most 40 images a class: a first look, not a result")
-
-
 
 # %% ../../nbs/lib/config.ipynb #712e8ea5
 READING = ("similar", "bits", "layout", "path_column", "label_column", "patient_column", "split_column")
@@ -223,7 +218,7 @@ def check_heads(
         for name in config.backbones:
             make_finetuned(config, name).check()
 
-
+# %% ../../nbs/lib/config.ipynb #bb8c6845
 def check_robust(
     config: Config,
 ):

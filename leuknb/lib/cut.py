@@ -135,6 +135,13 @@ class StandardNetwork(TwoParts):
     def forward(self, x):
         return self.parts[0](x).flatten(1).float()  # SqueezeNet gives a map of 1 x 1
 
+    def statistics(self, x):
+        "Compute what reaches the classifier from what `prefix` returned, (n, d): the means over the places of maps."
+        last, pool = last_part(self.model), getattr(self.model, "avgpool", None)
+        x = (x if self.cut == last else _run_until(self.parts[0], last, x)).flatten(1)
+        places = torch.tensor(getattr(pool, "output_size", 1)).prod().item()  # 6 x 6 of AlexNet, 7 x 7 of VGG19
+        return x.unflatten(1, (-1, places)).mean(2) if x.shape[1] % places == 0 else x
+
     def whole(self):
         "Return the module whose weights are stored, under torchvision's names."
         return self.model

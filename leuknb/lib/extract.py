@@ -143,6 +143,10 @@ def open_network(plan: FeaturePlan) -> FeatureNetwork:
     with TURNS.trace():
         network = _load(plan.name, plan.file, plan.seed, plan.nodes, plan.pool, "float32" if eight else plan.precision,
                         plan.device, architecture(plan.name))
+        if plan.weights_digest not in ("", network.weights_digest):
+            raise InputError(f"{plan.file[0]}: has changed since it was first read; start again" if plan.file else
+                             f"{plan.name}: has other weights whenever it is made; let its factory draw them by torch "
+                             "alone, which `seed` fixes, or give the path of a file as `weights`")
         return int8_network(network, plan.preprocessing) if eight else network
 
 
@@ -160,7 +164,7 @@ def _load(name, file, seed, nodes, pool, precision, device, other):  # other: wh
     net = net.to(device=device, dtype=dtype, memory_format=layout_of(net)).requires_grad_(False)
     return FeatureNetwork(net, nodes, pool, dtype, checksum).eval()
 
-
+# %% ../../nbs/lib/extract.ipynb #10e4269a
 def code_digest(plan: FeaturePlan, network: FeatureNetwork) -> str:  # empty unless the network was registered
     "Tell registered networks with the same weights and other code apart, by features of noise to four digits."
     if (other := architecture(plan.name)) is None or other.on_meta:
@@ -271,6 +275,8 @@ def features_of(plan: FeaturePlan, chunk: list) -> tuple[list, list]:  # (digest
     try:
         return list(compute_features(plan, chunk, alone=True)), []
     except InputError as error:
+        if not hasattr(error, "problems"):
+            raise
         return [], error.problems
 
 

@@ -70,7 +70,11 @@ def store_network(folder: Path, stem: str, model) -> dict:  # model: a FineTuned
     "Store a fine-tuned network."
     file = f"{stem}.safetensors"
     model.save(folder / file)
-    return {"params": {"weights": file}, "weights_digest": digest(folder / file), "file": file, "features": None,
+    params, features = {"weights": file}, None
+    if getattr(model, "training_", None) is not None:
+        store_features(folder / (features := f"{stem}.npy"), model.training_)
+        params["features_digest"] = digest(folder / features)
+    return {"params": params, "weights_digest": digest(folder / file), "file": file, "features": features,
             "score": model.best_score_, "chosen": {"epoch": model.best_epoch_}}
 
 
@@ -292,6 +296,8 @@ def evidence(
     if getattr(model, "kernel_", None) == "rbf":
         moved = np.abs(model.pairwise_decisions(inputs) - model.intercept_).max(axis=1)
         support = np.minimum(support, moved / EVIDENCE)
+    if hasattr(model, "before_classifier"):  # a network, whose answers do not fade with the distance, as a kernel's do
+        support = np.exp(1 - 1 / support)
     return support
 
 
@@ -344,13 +350,13 @@ def classify(
     score=None,  # its `novelty_score`; None: is fitted where the model keeps features
 ) -> pd.DataFrame:  # predicted, p_<class>..., raw_<class>... (before the prior was mixed in), novelty, distance
     "Predict images that can be read, with every digit."
-    inputs = fitted[:-1].transform(paths) if len(fitted) > 1 else paths
-    table = predicted_table(fitted[-1], inputs, run.classes, digits=None)
+    score = score or (novelty_score(run, row) if len(paths) else None)
+    features = compared_features(fitted, paths) if len(fitted) > 1 or score else paths
+    table = predicted_table(fitted[-1], features if len(fitted) > 1 else paths, run.classes, digits=None)
     raw = table.iloc[:, 1:].rename(columns=lambda name: "raw_" + name[2:])
-    score = score or (novelty_score(run, row) if len(fitted) > 1 and len(inputs) else None)
-    support = evidence(fitted[-1], inputs, score)
+    support = evidence(fitted[-1], features, score)
     table = towards_prior(table, support, training_rows(run, row["variant"])["label"])
-    novelty, distance = (score.score_samples(inputs), score.ratio(inputs)) if score else (np.nan, np.nan)
+    novelty, distance = (score.score_samples(features), score.ratio(features)) if score else (np.nan, np.nan)
     return table.join(raw).assign(novelty=novelty, distance=distance)
 
 # %% ../../nbs/lib/models.ipynb #ab09dd41
@@ -454,7 +460,7 @@ def training_features(
     variant: str,
 ) -> tuple[list[str], np.ndarray]:  # image ids, (n_train, n_features) float32
     "Read the images that the stored models of one backbone and variant were fitted on, with their features."
-    of_network = "backbone == @backbone and variant == @variant and head != 'morphology'"
+    of_network = "backbone == @backbone and variant == @variant and head not in ['fine-tuned', 'morphology']"
     files = stored_models(run).query(of_network)["features"].dropna()
     if files.empty:
         raise InputError(f"{run.path}: no model on features of {backbone}, {variant}; "
@@ -467,20 +473,25 @@ def training_features(
 def novelty_score(
     run: Run,
     row: pd.Series,  # from `model_row`
-):  # a fitted NoveltyScore, for features of that model's backbone
-    "Remember how far a model's training images lie from each other."
+):  # a fitted NoveltyScore, for `compared_features`; None for a network that was stored without its training features
+    "Remember how far a model's training images lie from each other; `InputError` for features that have changed."
     from leuknb.novelty import NoveltyScore
+    if not isinstance(row["features"], str):
+        return None
+    features, measured = stored_features(run, row["features"]), row["params"].get("features_digest")
+    if measured and digest(run.path / "models" / row["features"]) != measured:
+        raise InputError(f"{run.path / 'models' / row['features']}: are not the features that were measured "
+                         f"({measured}); put those back")
     labels = training_rows(run, row["variant"])["label"].astype(str).to_numpy()
-    return NoveltyScore().fit(stored_features(run, row["features"])[:len(labels)], labels)
+    return NoveltyScore().fit(features[:len(labels)], labels)
 
 
-def novelty(
-    run: Run,
-    row: pd.Series,  # from `model_row`
-    features: np.ndarray,  # (n, n_features), of that model's backbone
-) -> np.ndarray:  # (n,), 0-1
-    "Score how far images lie from a model's training images: the share of held-out training images that are nearer."
-    return novelty_score(run, row).score_samples(features)
+def compared_features(
+    fitted,  # the pipeline of a stored model
+    paths: list,  # of images
+) -> np.ndarray:  # (n, n_features)
+    "Compute the features by which images are compared: those of the head, or what reaches a network's classifier."
+    return fitted[:-1].transform(paths) if len(fitted) > 1 else fitted[0].before_classifier(paths)
 
 
 def training_rows(

@@ -49,7 +49,7 @@ def pair_text(found: Pair, groups: dict) -> str:  # image -> group
         return "No image was predicted by both."
     units = [groups.get(image, image) for image in found.images]
     p = mcnemar(found.right_a, found.right_b, units)[2]
-    a, b = (f"{100 * right.mean():.1f} %" for right in (found.right_a, found.right_b))
+    a, b = (f"{100 * right.mean():.1f}\N{NO-BREAK SPACE}%" for right in (found.right_a, found.right_b))
     other = f" Of these, {found.relabelled:,} have another label in the other run." if found.relabelled else ""
     return (f"On {len(found.images):,} images that both predicted, A is right on {a} and B on {b}; p = {p:.2g} "
             f"(McNemar's test over groups of images).{other}")

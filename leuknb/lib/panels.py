@@ -112,7 +112,7 @@ class FilterBar(widgets.HBox):
             offer(box, options, filters.chosen.get(facet, options[0][1]))
         self.slider.value, self.order.value, self.reverse.value = filters.confidence, filters.order, filters.reverse
         low, high = (100 * limit for limit in filters.confidence)
-        inside = "" if (low, high) == (0, 100) else f" {low:.0f}–{high:.0f} %"
+        inside = "" if (low, high) == (0, 100) else f" {low:.0f}–{high:.0f}\N{NO-BREAK SPACE}%"
         self.slider.description = f"Confidence{inside} ({self.state.counts['confidence']['range']:,})"
         self._filling = False
 
@@ -265,7 +265,7 @@ def matrix_traits(pred: Predictions, j: int) -> dict:  # of the widget
     counts = confusion(pred.true[seen], pred.predicted[seen, j], range(len(pred.classes)))
     right, total, name = counts.trace(), max(counts.sum(), 1), model_title(*pred.models[j])
     return {"classes": pred.classes, "counts": counts.tolist(),
-            "title": f"{name}: {right:,} of {total:,} images right ({100 * right / total:.1f} %)",
+            "title": f"{name}: {right:,} of {total:,} images right ({100 * right / total:.1f}\N{NO-BREAK SPACE}%)",
             "note": "Rows are the true class; percentages are shares of a row. Click a cell to see its images."}
 
 # %% ../../nbs/lib/panels.ipynb #4e8dbf86

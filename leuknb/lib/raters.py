@@ -44,7 +44,7 @@ def agreement_rows(labels: pd.DataFrame, groups: pd.Series) -> list[list]:  # ra
     for chosen in sets:
         part, found = labels[list(chosen)], kappa(labels[list(chosen)], groups)
         part = part[(part != "").all(axis=1)]
-        share = f"{100 * (part.nunique(axis=1) == 1).mean():.1f} %" if len(part) else "–"
+        share = f"{100 * (part.nunique(axis=1) == 1).mean():.1f}\N{NO-BREAK SPACE}%" if len(part) else "–"
         rows.append([" and ".join(chosen) if len(chosen) == 2 else "all", found.images, share, kappa_text(found)])
     return rows
 

@@ -40,9 +40,10 @@ def colour_table(cat: pd.DataFrame) -> pd.DataFrame:  # class, images, red, gree
     rows = cat[cat["variant"] == cat["variant"].iloc[0]]
     rows = rows.groupby("label", observed=True).head(SAMPLE)
     colours = parallel_map(mean_colour, rows["path"].tolist(), "measuring colours", False)
-    colours = pd.DataFrame(colours, columns=["red", "green", "blue"])
-    table = colours.groupby(rows["label"].astype(str).to_numpy(), sort=False).mean().round(0)
-    table.insert(0, "images measured", rows["label"].astype(str).value_counts().reindex(table.index))
+    colours = pd.DataFrame(colours, rows["label"].astype(str), ["red", "green", "blue"]).dropna()
+    classes = colours.groupby(level=0, sort=False)
+    table = classes.mean().round(0)
+    table.insert(0, "images measured", classes.size())
     return table.rename_axis("class").reset_index()
 
 # %% ../../nbs/lib/run_cards.ipynb #f00242b4
@@ -76,11 +77,13 @@ def data_card(
     counts = pd.crosstab(cat["label"].astype(str), cat["variant"]).reset_index().rename(columns={"label": "class"})
     sizes = (cat["width"].astype(str) + " x " + cat["height"].astype(str)).value_counts()
     sizes = sizes.head(5).rename_axis("width x height, pixels").to_frame("files").reset_index()
+    colours = colour_table(cat)
+    gone = "Not measured: no image file is where it was, or can be read."
     listed = lambda lines: "\n".join(f"- {line}" for line in lines)
     sections = {f"# Data card: {name}": f"**{DISCLAIMER}**", "## Origin": f"*{AUTHOR}*",
                 "## Counts": counts.to_markdown(index=False), "## Patients": listed(patient_lines(one)),
                 "## Duplicates": listed(duplicate_lines(cat, one)), "## Sizes": sizes.to_markdown(index=False),
-                "## Colours (means, 0-255)": colour_table(cat).to_markdown(index=False),
+                "## Colours (means, 0-255)": colours.to_markdown(index=False) if len(colours) else gone,
                 "## Not known": listed(f"{line}: *{AUTHOR}*" for line in UNKNOWN)}
     return "\n\n".join(f"{title}\n\n{text}" for title, text in sections.items()) + "\n"
 

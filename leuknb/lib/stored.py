@@ -129,11 +129,10 @@ def novelty_warning(
 ) -> tuple[bool, str]:  # is the class withheld? and a warning, empty if there is none or it cannot be known
     "Say whether an image is out-of-distribution for a model, or of another scale."
     from leuknb.lib.fields import scale_notes, training_scale
-    from leuknb.lib.models import model_row, novelty, training_rows
+    from leuknb.lib.models import compared_features, model_row, novelty_score, training_rows
     run, lines, far = models.run, [], False
-    if model[1] != "fine-tuned":
-        feature = models.pipeline(model)[0].transform([str(path)])
-        score = float(novelty(run, model_row(run, "/".join(model)), feature)[0])
+    if known := novelty_score(run, model_row(run, "/".join(model))):
+        score = float(known.score_samples(compared_features(models.pipeline(model), [str(path)]))[0])
         nearer, far = "all" if score == 1 else whole_percent(score), score > NOVEL
         lines += [f"It is farther from the training images than {nearer} of the held-out training images are. A "
                   "prediction for such an image means little."] if far else []

@@ -71,7 +71,7 @@ def predicted_parts(
     options, images = digest(tiling, on_bad, PART), digest(list(map(str, listed)))
     task = {"model": digest(row.to_dict()), "options": options, "images": images}
     open_part(folder, task)
-    parts, seen, score = parts_of(listed), [], novelty_score(run, row) if len(fitted) > 1 else None
+    parts, seen, score = parts_of(listed), [], novelty_score(run, row)
     for number, part in enumerate(tqdm(parts, "predicted", unit="part", disable=not progress or len(parts) == 1)):
         files.append(folder / f"{number:06}.csv")
         if not files[-1].exists():

@@ -35,10 +35,11 @@ def points(low: float, high: float) -> str:  # such as "[-1.2, +3.4]"
 
 
 def whole_percent(p: float) -> str:
-    "A probability as people read it; never a rounded 100 %."
+    "A probability as people read it; never a rounded 100 %, and never a number in one line and its sign in the next."
     if not np.isfinite(p):
         return "–"
-    return "> 99.9 %" if 0.9995 <= p < 1 else f"{100 * p:.1f} %" if p > 0.99 else f"{100 * p:.0f} %"
+    number = "> 99.9" if 0.9995 <= p < 1 else f"{100 * p:.1f}" if p > 0.99 else f"{100 * p:.0f}"
+    return f"{number}\N{NO-BREAK SPACE}%"
 
 # %% ../../nbs/lib/tables.ipynb #18de107d
 NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "vgg19": "VGG19", "svm": "SVM", "knn": "KNN", "lda": "LDA",

@@ -42,6 +42,16 @@ def view_text(state: State) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+def is_view(view) -> bool:  # view: what was read
+    "Check that a view has all its parts, each of the right kind."
+    kinds = {"chosen": dict, "confidence": list, "order": str, "reverse": bool, "fold": int, "source": str,
+             "picked": list | None, "image": str | None, "model": list | None}
+    if not isinstance(view, dict) or not all(isinstance(view.get(name), kind) for name, kind in kinds.items()):
+        return False
+    texts, limits = [*view["chosen"].values(), *(view.get("picked") or [])], view["confidence"]
+    return all(isinstance(t, str) for t in texts) and [isinstance(v, int | float) for v in limits] == [True, True]
+
+
 def read_view(text: str) -> dict:  # text: a link, or what follows #view=
     "Read a view; `InputError` if it is none."
     code = str(text).strip().rsplit("view=", 1)[-1]
@@ -49,8 +59,7 @@ def read_view(text: str) -> dict:  # text: a link, or what follows #view=
         view = json.loads(base64.urlsafe_b64decode(code + "=" * (-len(code) % 4)))
     except ValueError:
         view = None
-    needed = {"chosen": dict, "confidence": list, "order": str, "reverse": bool, "fold": int, "source": str}
-    if not isinstance(view, dict) or not all(isinstance(view.get(name), kind) for name, kind in needed.items()):
+    if not is_view(view):
         raise InputError("view: is no link to a view, or only a part of one; copy it again")
     return view
 

@@ -126,8 +126,7 @@ class Worker:
 
     def __init__(self):
         self._pool, self._newest, self._jobs = ThreadPoolExecutor(1, thread_name_prefix="leuknb"), {}, set()
-        self._turn = threading.RLock()  # a result is shown, or made obsolete: never both at once
-        self._hurry = threading.Event()
+        self._hurry, self._turn = threading.Event(), threading.RLock()  # a result is shown, or made obsolete: in turn
         self._pool.submit(self._hurry.wait, self.DRAWING)
 
     def do(self, kind, work, done):
@@ -155,7 +154,8 @@ class Worker:
                 done(result, message)
 
     def wait(self):
-        "Wait until all work is done."
+        "Wait until all work is done, what was asked for by a result included."
         self._hurry.set()
-        for job in list(self._jobs):
-            job.result()
+        while waiting := list(self._jobs):
+            for job in waiting:
+                job.result()

@@ -295,7 +295,8 @@ def dask_client(address: str):
         from distributed import Client
     except ImportError:
         raise InputError("`cluster` needs Dask: pip install leuknb[dask]") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # some of them have a level of their own
     try:
         client = Client(address, timeout=SECONDS, set_as_default=True)
     except (OSError, ValueError, TypeError) as error:

@@ -106,8 +106,9 @@ function render({ model, el }) {
     const [first, end] = visible(), missing = (a, b) => { for (let i = a; i < b; i++) if (!known.has(i)) return true; return false; };
     const wide = visible(3);
     if (asked) return;
-    if (missing(first, end)) (asked = model.get("version")), model.send({ look: [first, end], seen: [first, end] });
-    else if (missing(...visible(1))) (asked = model.get("version")), model.send({ look: wide, seen: [first, end] });
+    const seen = visible(1); // what the next change of the filters sends at once
+    if (missing(first, end)) (asked = model.get("version")), model.send({ look: [first, end], seen });
+    else if (missing(...seen)) (asked = model.get("version")), model.send({ look: wide, seen });
   };
   const learn = (start, items, thumbs) => items.forEach((item, n) => {
     const bytes = thumbs[n], old = known.get(start + n);
