@@ -1,13 +1,13 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
-    python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,shuffles,coverage,slides,novelty]
-                                       [--models colour,plain-lda,white-lda,robust,robust-objectives] [--null 300000]
+    python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,objectives,shuffles,coverage,slides,novelty]
+                                       [--models colour,plain-lda,white-lda,robust] [--null 300000]
 
 Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues.
 Writes to leuknb/assets/measured: scenes-counts.csv (copies, groups, scenes), scenes-lags.csv (similarity by lag), scenes-streams.csv,
 scenes-threshold.csv (correlations of pairs of one class, and of different ones),
 scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides),
-scenes-ladder.csv, scenes-shuffles.csv (the ladder again, its settings chosen by three divisions into inner folds: least and most accurate),
+scenes-ladder.csv, scenes-objectives.csv (the ladder of the robust recipe with copies at another magnification), scenes-shuffles.csv (the ladder again, its settings chosen by three divisions into inner folds: least and most accurate),
 scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
 scenes-novelty.csv (share flagged in each block and class).
 """
@@ -135,6 +135,11 @@ def ladders(rows, args, steps=STEPS, shuffles=1, names=None):
     return pd.concat(tables)[["model", *tables[0].columns.drop("model")]]
 
 
+def objectives(rows, args):
+    "The ladder of the robust recipe with copies at another magnification."
+    return ladders(rows, args, names=["robust-objectives"])
+
+
 def shuffles(rows, args):
     "Two heads in file order, each with three divisions into inner folds."
     return ladders(rows, args, STEPS[:3], 3, ("plain-svm", "plain-lda"))
@@ -208,7 +213,7 @@ def counts(rows, args):
     return facts.groupby("class", sort=False).agg(how).reset_index().rename(columns={"group": "groups", "scene": "scenes"})
 
 
-PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "shuffles": shuffles,
+PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "objectives": objectives, "shuffles": shuffles,
          "coverage": coverage, "slides": slides, "novelty": novelty}
 
 
@@ -217,7 +222,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS))
-    p.add_argument("--models", default="colour,plain-lda,white-lda,robust,robust-objectives")
+    p.add_argument("--models", default="colour,plain-lda,white-lda,robust")
     p.add_argument("--null", type=int, default=300_000, help="pairs of different classes")
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
