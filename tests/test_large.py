@@ -300,8 +300,9 @@ def test_the_page_of_many_images_has_the_measured_numbers():
         for one in (exact, blocks):
             assert f"{100 * float(one['found'].split()[1]):.1f} %" in row and f"{one['CPU s']:.0f}, {one['own GB']:.1f}" in row, name
         assert f"{float(exact['found'].split(', ')[1].split('%')[0]):.1f} %" in row, name
-    changed = measured("features-int8").set_index(["layer", "precision", "head"])
-    for layer in ("stats", "pool5", "fc7"):
-        row = next(line for line in page.splitlines() if line.startswith(f"| {layer} |"))
-        shares = [changed["changed"][layer, p, h] / changed["images"][layer, p, h] for h in ("SVMHead", "KNNHead") for p in ("bfloat16", "int8")]
-        assert [cell.strip() for cell in row.split("|")[2:6]] == [f"{100 * share:.1f} %" for share in shares]
+    for key, changed in measured("features-int8").groupby(["network", "weights", "layer"]):
+        row = next(line for line in page.splitlines() if line.startswith("| " + " | ".join(key) + " |"))
+        one = changed.set_index(["precision", "head"])
+        shares = [one["changed"][p, h] / one["images"][p, h] for h in ("SVMHead", "KNNHead") for p in ("bfloat16", "int8")]
+        cells = [cell.strip() for cell in row.split("|")[4:9]]
+        assert cells == [f"{changed['images'].iloc[0]:,}", *(f"{100 * share:.1f} %" for share in shares)], key

@@ -149,8 +149,7 @@ def checked_outputs(name: str, taps: nn.Module, size: int) -> dict:  # node -> a
     return first
 
 
-OWN = ("register it with a function of the module and a batch that returns a row an image "
-       "(the argument features)")
+OWN = "register it with a function that takes the module and a batch, and returns a row an image"
 
 
 def reason(error: Exception) -> str:
