@@ -166,8 +166,10 @@ def run_report(args):
           f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de
-def add_scale(parser: argparse.ArgumentParser):
-    "Add `--scale`, `--tile` and `--overlap`."
+def add_model(parser: argparse.ArgumentParser):
+    "Add `--model`, `--scale`, `--tile` and `--overlap`."
+    parser.add_argument("--model", metavar="backbone/head/variant",
+                        help="default: the best on original images by inner validation")
     parser.add_argument("--scale", metavar="{auto,FACTOR,0.25um}",
                         help="bring images to the scale of the training images: auto by their red cells, by a factor, "
                         "or by micrometres a pixel (default: as they are)")
@@ -188,9 +190,7 @@ def add_predict(commands):
     p.add_argument("run", metavar="RUN")
     p.add_argument("images", metavar="IMAGE", nargs="+",
                    help="files or folders, or one CSV with a column of paths, whose columns are kept")
-    p.add_argument("--model", metavar="backbone/head/variant",
-                   help="default: the best on original images by inner validation")
-    add_scale(p)
+    add_model(p)
     p.add_argument("--pool-by", metavar="COLUMN", help="of the CSV, such as patient: one row for each of its values, "
                    "by the mean log probability of its images")
     p.add_argument("--format", choices=("csv", "json"), help="default: csv, or in a terminal a short table")
@@ -253,8 +253,7 @@ def add_evaluate(commands):
     about = ("Sensitivity, specificity and area under the ROC curve on images from elsewhere, beside baselines that "
              "see no cell. Models of this package were seen to survive simulated changes of their own images. On real "
              "images from elsewhere that is not shown; where it was tried, it was wrong. Benign, in the public set, "
-             "are "
-             "patients with haematogones, not healthy people.")
+             "are patients with haematogones, not healthy people.")
     p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
     p.add_argument("run", metavar="RUN")
     p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,
@@ -266,12 +265,12 @@ def add_evaluate(commands):
     p.add_argument("--group-from", metavar="REGEX", help="the same for patient or session (default: time in EXIF)")
     for role in ("path", "label", "group"):
         p.add_argument(f"--{role}-column", metavar="NAME", help="of a CSV (default: found by its name)")
-    p.add_argument("--model", metavar="backbone/head/variant",
-                   help="default: the best on original images by inner validation")
-    add_scale(p)
+    add_model(p)
     p.add_argument("--null", type=int, default=0, metavar="N",
                    help="p of each area: fit the head N times on labels dealt out among patients or stretches of "
                         "training files; 200 are usual, and take minutes (default: %(default)s)")
+    p.add_argument("--standardise", type=float, metavar="SHARE",
+                   help="test each set again, standardised by its own images, of which a known SHARE is positive")
     p.add_argument("--out", metavar="DIR", default="runs/external", help="a new or empty folder (default: %(default)s)")
     add_on_bad(p)
     p.add_argument("--device", default="auto")
@@ -284,7 +283,7 @@ def run_evaluate(args):
     check_free_folder(args.out)
     options = {name: getattr(args, name) for name in ("model", "positive", "map", "label_from", "group_from", "on_bad",
                                                       "path_column", "label_column", "group_column", "device",
-                                                      "scale", "tile", "overlap", "null")}
+                                                      "scale", "tile", "overlap", "null", "standardise")}
     found = evaluate(args.run, args.data, progress=False, **options)
     print(as_options(str(found), args.parser, args.typed))
     print(f"\nReport: {found.save(args.out)}")

@@ -20,7 +20,8 @@ from .lib.external_page import MODEL, page
 from .lib.files import atomic_folder, write_text
 from .lib.layouts import abridged
 from .lib.fields import check_tiles
-from .lib.models import NOVEL, model_row, predicted_images, training_rows
+from .lib.models import NOVEL, model_row, predicted_images, stored_features, training_rows
+from .lib.moments import ENOUGH, OwnMoments
 from leuknb.lib.outside import (
     HOME, home_set, known_patients, named_sets, positive_classes, read_set, without_known,
 )
@@ -182,9 +183,9 @@ def fit_baselines(run: Run, variant: str) -> dict:  # name -> fitted head; empty
     return {name: shortcut_head().fit(features[shortcut], labels, groups) for name, shortcut in BASELINES.items()}
 
 
-def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, *options, **settings) -> tuple:
-    "Predict one set by the model and the baselines: images, colour of the background (n, 3), notes."
-    table, notes = predicted_images(run, images["path"].tolist(), *options, raw=True, **settings)
+def score_images(images: pd.DataFrame, tiling: dict, run: Run, model, positive: list, **settings) -> tuple:
+    "Predict one set by the model: its images, and notes."
+    table, notes = predicted_images(run, images["path"].tolist(), model, tiling=tiling, raw=True, **settings)
     problems = table.pop("problem") if "problem" in table else [""] * len(table)
     notes += [f"left out: {path}: {why}" for path, why in zip(table.pop("image"), problems) if why]
     images = images.rename(columns={c: f"{c} (own)" for c in images if c in table})
@@ -192,14 +193,18 @@ def score_images(images: pd.DataFrame, run: Run, positive: list, heads: dict, *o
     for column, kind in (("score", "raw"), ("probability", "p")):
         images[f"{MODEL} {column}"] = images[[f"{kind}_{c}" for c in positive]].sum(axis=1)
     images = images.drop(columns=[name for name in images if name.startswith("raw_")])
-    images[f"{MODEL} positive"] = images["predicted"].isin(positive)
+    return images.assign(**{f"{MODEL} positive": images["predicted"].isin(positive)}), notes
+
+
+def beside_baselines(images: pd.DataFrame, positive: list, heads: dict) -> tuple:
+    "Predict one set by the baselines: its images, colour of the background (n, 3)."
     names = [*BASELINES.values(), "background colour"]
     features = shortcut_features(images["path"], names, progress=False)
     for name, head in heads.items():
         x = features[BASELINES[name]]
         images[f"{name} score"] = head.predict_proba(x)[:, np.isin(head.classes_, positive)].sum(axis=1)
         images[f"{name} positive"] = np.isin(head.predict(x), positive)
-    return images, features["background colour"], notes
+    return images, features["background colour"]
 
 # %% ../nbs/68_external.ipynb #20be6115
 def right_of(images: pd.DataFrame) -> np.ndarray:  # (n,) bool
@@ -285,6 +290,55 @@ def cautions(images: pd.DataFrame, glass: np.ndarray, known: list) -> list[str]:
     return lines
 
 # %% ../nbs/68_external.ipynb #3bc60edb
+OWN = ", standardised"  # after the name of a set
+
+
+def own_moments(run: Run, model, positive: list, share: float | None) -> OwnMoments | None:
+    "Prepare what standardises a set by its own images; `InputError` for a network without features of its own."
+    if share is None:
+        return None
+    row = model_row(run, model)
+    if row["head"] == "fine-tuned":
+        raise InputError("`standardise` changes features between network and head; a fine-tuned network has no head of "
+                         "its own: choose another `model`")
+    labels = training_rows(run, row["variant"])["label"].astype(str)
+    return OwnMoments(share).fit(stored_features(run, row["features"])[:len(labels)], labels.isin(positive))
+
+
+def unfit(images: pd.DataFrame) -> str:
+    "Say why a set is not standardised by its own images; empty: it is."
+    if images["positive"].nunique() < 2:
+        return "not standardised by its own images, since they are all of one kind"
+    return f"not standardised by its own images: they are fewer than {ENOUGH}" if len(images) < ENOUGH else ""
+
+
+def assumption(images: pd.DataFrame, share: float) -> str:
+    "Say what a standardised set stands on."
+    own = images["positive"].mean()
+    wrong = "; it is not, and answers may be worse for it" if abs(own - share) > 0.1 else ""
+    return (f"standardised by its own {len(images)} images, of which {percent(share)} % are taken as positive "
+            f"(labelled so: {percent(own)} %){wrong}")
+
+# %% ../nbs/68_external.ipynb #9c79ad73
+def tested(sets: dict, heads: dict, tiling: dict, moments, lines: list, run: Run, positive: list, **chosen) -> tuple:
+    "Predict every set, the one from home whole: tables with all predictions, tiling of each; adds to the lines."
+    tables, cut, chosen = {}, {HOME: dict.fromkeys(tiling) | {"overlap": 0}}, chosen | dict(run=run, positive=positive)
+    for name, images in sets.items():
+        table, notes = score_images(images, cut.setdefault(name, tiling), **chosen)
+        tables[name], glass = beside_baselines(table, positive, heads)
+        if name == HOME:
+            continue
+        variant = model_row(run, chosen["model"])["variant"]
+        notes += cautions(table, glass, known_patients(images, run, variant))
+        if moments:
+            notes.append(unfit(table) or assumption(table, moments.share))
+        if moments and not unfit(table):
+            cut[name + OWN] = tiling
+            tables[name + OWN] = score_images(images, tiling, between=moments, **chosen)[0]
+        lines += [f"{name}: {note}" for note in notes]
+    return tables, cut
+
+# %% ../nbs/68_external.ipynb #880e8da0
 def evaluate(
     run: Run | str | Path,
     data,  # folder or CSV, several of them, or name -> folder or CSV
@@ -301,10 +355,12 @@ def evaluate(
     tile: int | None = None,
     overlap: int = 0,
     null: int = 0,  # draws of meaningless labels, on each of which the head is fitted again; 200 are usual
+    standardise: float | None = None,  # share of positive images, if known: test each set by its own moments, too
     **settings,  # of `predict`: device, progress
 ) -> Evaluation:
     "Test a run on images from elsewhere, beside baselines that see no cell; `InputError` for labels that mean nothing."
     check_tiles(scale, tile, overlap), check_number("null", null, 0, 10_000, whole=True)
+    check_number("standardise", standardise, 0.01, 0.99, none=True)
     run = run if isinstance(run, Run) else Run(run)
     variant, positive = model_row(run, model)["variant"], positive_classes(run.classes, positive)
     options = dict(label_from=label_from, group_from=group_from, variant=variant,
@@ -314,22 +370,19 @@ def evaluate(
     if unused := sorted(set(map or {}) - set(labels)):
         raise InputError(f"`map` has {abridged(unused)}, which no image has; found: {abridged(labels)}")
     sets = without_known(sets, run, variant, on_bad, lines := [])
-    home, heads, tables = home_set(run, variant, positive), fit_baselines(run, variant), {}
-    whole, cut = dict(scale=None, tile=None, overlap=0), dict(scale=scale, tile=tile, overlap=overlap)
-    if len(home):
-        tables[HOME] = score_images(home, run, positive, heads, model, on_bad, whole, **settings)[0]
-    for name, images in sets.items():
-        tables[name], glass, notes = score_images(images, run, positive, heads, model, on_bad, cut, **settings)
-        notes += cautions(tables[name], glass, known_patients(images, run, variant))
-        lines += [f"{name}: {note}" for note in notes]
+    moments, heads = own_moments(run, model, positive, standardise), fit_baselines(run, variant)
+    home, tiling = home_set(run, variant, positive), dict(scale=scale, tile=tile, overlap=overlap)
+    chosen = dict(run=run, model=model, positive=positive, on_bad=on_bad, **settings)
+    tables, cut = tested(({HOME: home} if len(home) else {}) | sets, heads, tiling, moments, lines, **chosen)
     found = collected(run, model, positive, lines, tables, [MODEL, *heads])
-    return with_chance(found, run, model, tables, null, cut, settings) if null else found
+    return with_chance(found, run, model, tables, null, cut, moments, settings) if null else found
 
-# %% ../nbs/68_external.ipynb #9c79ad73
+# %% ../nbs/68_external.ipynb #fd96de6e
 def collected(run: Run, model, positive: list, lines: list, tables: dict, models: list) -> Evaluation:
     "Measure every set by every model."
     row, long = model_row(run, model), lambda rows: Intervals([{"set": name, **one} for name, one in rows])
-    table = long((name, one) for name, images in tables.items() for m in models for one in measures(images, m))
+    table = long((name, one) for name, images in tables.items() for m in models if f"{m} score" in images
+                 for one in measures(images, m))
     classes = long((name, one) for name, images in tables.items() for one in recalls(images))
     covered = long((name, coverage(images)) for name, images in tables.items())
     images = pd.concat([images.assign(set=name) for name, images in tables.items()], ignore_index=True)
@@ -337,12 +390,12 @@ def collected(run: Run, model, positive: list, lines: list, tables: dict, models
     return Evaluation(title, positive, lines, table, covered, classes, images[["set", *images.columns.drop("set")]])
 
 # %% ../nbs/68_external.ipynb #d2cd19fb
-def with_chance(found: Evaluation, run: Run, model, tables: dict, draws: int, cut: dict, settings: dict) -> Evaluation:
+def with_chance(found, run: Run, model, tables: dict, draws: int, cut: dict, moments, settings: dict) -> Evaluation:
     "Add p of the model's area on each set that has both sides; for other rows it is not known."
     for name, images in tables.items():
         rows = (found.table["set"] == name) & (found.table["model"] == MODEL) & (found.table["by"] == "image")
-        tiling = dict(scale=None, tile=None, overlap=0) if name == HOME else cut
+        between = moments if name.endswith(OWN) else None
         if images["positive"].nunique() > 1:
-            p = chance_of(run, model, images, found.positive, draws, tiling, **settings)
+            p = chance_of(run, model, images, found.positive, draws, cut[name], between, **settings)
             found.table.loc[rows, "p"] = p
     return found

@@ -204,6 +204,26 @@ def test_networks_that_cannot_be_used(make, features, match):
         Backbone("mine", "own", progress=False).fit()
 
 
+class Drifts(Mine):
+    "The same features at first, others once it was called some times."
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.parts["classes"](self.pooled(x) + max(0, self.calls - 5) / 100)
+
+
+def test_a_network_that_changes_while_it_computes(paths):
+    register_backbone("drifts", Drifts, {"size": 64})
+    backbone = Backbone("drifts", "own", batch_size=2, progress=False, device="cpu").fit()
+    for _ in range(2):  # no row was kept
+        with pytest.raises(InputError, match="drifts: its features change from call to call.*kept for later calls"):
+            backbone.transform(paths)
+    register_backbone("mine", Mine, {"size": 64}, lambda net, x: net.pooled(x) / (len(x) < 3))
+    with pytest.raises(InputError, match="mine: gives values that are infinite or no numbers for .*png"):
+        Backbone("mine", "own", batch_size=3, progress=False, device="cpu").transform(paths)
+
+
 def test_a_network_that_is_another_one_each_time(paths, tmp_path):
     register_backbone("clocked", Clocked, {"size": 64})
     backbone = Backbone("clocked", "own", cache=False, **QUIET).fit()

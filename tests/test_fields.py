@@ -8,7 +8,9 @@ from PIL import Image
 
 from leuknb.audit import audit_run
 from leuknb.data import catalogue
+from leuknb import external
 from leuknb.external import evaluate, pooled_groups
+from leuknb.lib import moments
 from leuknb.lib.config import Config, check_config
 from leuknb.lib.errors import InputError
 from leuknb.lib.fields import TrainingScale, as_tiles, check_tiles, pooled_table, red_cell_facts, scale_notes
@@ -200,6 +202,35 @@ def test_evaluating_what_is_not_as_it_should_be(run, held, others, folder, tmp_p
     mixed.to_csv(tmp_path / "mixed.csv", index=False)
     found = evaluate(run, tmp_path / "mixed.csv", CELLS, progress=False)
     assert "groups on both sides, with positive and negative images: one" in "\n".join(found.warnings)
+
+
+def test_a_set_standardised_by_its_own_images(run, held, tmp_path, monkeypatch):
+    truth = home_set(run, "original", run.classes[1:])["true"].to_numpy()
+    pd.DataFrame({"path": held, "label": truth}).to_csv(tmp_path / "away.csv", index=False)
+    data = {"away": tmp_path / "away.csv"}
+    lines = evaluate(run, data, SVM, standardise=0.4, progress=False).warnings
+    assert any("fewer than 30" in line for line in lines) == (len(held) < 30)
+    for module in (external, moments):
+        monkeypatch.setattr(module, "ENOUGH", 4)
+    found = evaluate(run, data, SVM, standardise=0.4, progress=False)
+    rows, sick = training_rows(run, "original"), truth != "Benign"
+    fitted, ill = pipeline(run, SVM), rows["label"].astype(str).to_numpy() != "Benign"
+    learned, own = (fitted[:-1].transform(list(paths)).astype(float) for paths in (rows["path"], held))
+    weights = np.where(ill, 0.4 / ill.sum(), 0.6 / (~ill).sum())
+    mean = weights @ learned
+    spread, spreads = np.sqrt(weights @ (learned - mean) ** 2), own.std(axis=0)
+    moved = (own - own.mean(axis=0)) / np.where(spreads > 0, spreads, 1) * np.where(spread > 0, spread, 1) + mean
+    score = 1 - fitted[-1].predict_proba(moved.astype(np.float32))[:, list(fitted[-1].classes_).index("Benign")]
+    images = found.images[found.images["set"] == "away, standardised"]
+    assert np.allclose(images["model score"].astype(float), score, atol=1e-3) and (images["positive"] == sick).all()
+    assert f"40.0 % are taken as positive (labelled so: {100 * sick.mean():.1f} %); it is not" in "\n".join(found.warnings)
+    alone = pd.read_csv(data["away"])
+    alone[sick].to_csv(data["away"], index=False)
+    found = evaluate(run, data, SVM, standardise=0.4, progress=False)
+    assert "all of one kind" in "\n".join(found.warnings) and "away, standardised" not in set(found.images["set"])
+    monkeypatch.setattr(external, "model_row", lambda *_: {"head": "fine-tuned", "variant": "original"})
+    with pytest.raises(InputError, match="no head of its own"):
+        evaluate(run, data, standardise=0.4)
 
 
 def test_a_model_without_probabilities(run, monkeypatch):

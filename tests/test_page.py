@@ -3,6 +3,7 @@ import ast
 import json
 import socket
 import threading
+import time
 import webbrowser
 
 import pytest
@@ -56,11 +57,24 @@ def test_without_voila_nothing_is_started(drawn_folder, monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_the_address_is_printed_when_the_page_answers(drawn_folder, monkeypatch, capsys):
+    printed = []
+
+    def serve(notebook, theme, ip, port, **options):
+        assert "http" not in capsys.readouterr().out
+        with socket.create_server((ip, port)):
+            end = time.monotonic() + 20
+            while not printed and time.monotonic() < end:
+                printed.extend(filter(None, [capsys.readouterr().out]))
+    monkeypatch.setattr(page, "serve", serve)
+    explore_page(drawn_folder, open_browser=False)
+    assert "http://127.0.0.1:" in printed[0]
+
+
 def test_an_address_of_the_network_is_announced(drawn_folder, monkeypatch, capsys):
     monkeypatch.setattr(page, "serve", lambda *args, **kwargs: None)
     explore_page(drawn_folder, open_browser=False, host="0.0.0.0")
-    printed = capsys.readouterr()
-    assert "Open to the network on 0.0.0.0" in printed.err and "http://127.0.0.1:" in printed.out
+    assert "Open to the network on 0.0.0.0" in capsys.readouterr().err
     explore_page(drawn_folder, open_browser=False)
     assert capsys.readouterr().err == ""
 

@@ -16,6 +16,7 @@ from leuknb.cells import CellFeatures
 from leuknb.heads import SoftmaxHead, SVMHead
 from leuknb.lib.errors import InputError
 from leuknb.lib.models import evidence, predicted_table, towards_prior
+from leuknb.lib.moments import OwnMoments
 from leuknb.lib.refits import dealt_areas
 from leuknb.lib.tiles import tile_images
 from leuknb.novelty import NoveltyScore
@@ -70,7 +71,7 @@ class Measured:
         return dealt_areas(self.head, self.features, self.labels, patients, truth != "Benign", score, draws)
 
 
-def by_own(features, chosen, home):
+def by_own(features, chosen, home):  # home: a StandardScaler
     "Features with the mean and spread of home, by chosen images of the laboratory."
     return home.inverse_transform(StandardScaler().fit(features[chosen]).transform(features)).astype(np.float32)
 
@@ -79,6 +80,12 @@ def mixes(labels, rng):
     "Images that estimate a laboratory's mean and spread: all; Benign rare; Benign alone."
     rare = (labels != "Benign") | (rng.random(len(labels)) < 0.1)
     return {"": np.ones(len(labels), bool), ", Benign rare": rare, ", Benign alone": labels == "Benign"}
+
+
+def known(features, truth, chosen, model):
+    "Features with the moments that the training images have at the share of positive ones among the chosen images, as `evaluate` takes them."
+    share = np.mean(truth[chosen] != "Benign")
+    return by_own(features, chosen, OwnMoments(share).fit(model.features, model.labels != "Benign").home_) if 0 < share < 1 else None
 
 
 def measure(sets, home, training, others, red, matched):
@@ -102,6 +109,8 @@ def measure(sets, home, training, others, red, matched):
             for mix, chosen in mixes(truth, rng).items():
                 if chosen.sum() > 1 and (mix != ", Benign alone" or step in ("white", "reinhard")):
                     yield model.row(f"{title}, scale matched, standardised by its own images{mix}", name, truth, by_own(seen[name], chosen, own))
+                if (x := known(seen[name], truth, chosen, model)) is not None:
+                    yield model.row(f"{title}, scale matched, standardised by its own images{mix}, share known", name, truth, x)
         print(title, flush=True)
         if step != "white":
             continue
@@ -132,6 +141,8 @@ def measure(sets, home, training, others, red, matched):
                 x = by_own(seen[name], chosen, home)
                 yield model.row(f"cells alone, standardised by its own images{mix}", name, truth, x)
                 yield both.row(f"cells alone, standardised by its own images, many laboratories in training{mix}", name, truth, x)
+            if (x := known(seen[name], truth, chosen, model)) is not None:
+                yield model.row(f"cells alone, standardised by its own images{mix}, share known", name, truth, x)
     truth = np.concatenate([sets[name][1] for name in others])
     for title, one, patients in (("cells alone, standardised by its own images", model, groups),
                                  ("cells alone, standardised by its own images, many laboratories in training", both, many[1])):

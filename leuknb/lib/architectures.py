@@ -142,13 +142,14 @@ def checked_outputs(name: str, taps: nn.Module, size: int) -> dict:  # node -> a
         if not value.isfinite().all():
             raise InputError(f"{name}: gives values that are infinite or no numbers")
         if not torch.equal(value, second[node]):
-            raise InputError(f"{name}: its features change from call to call; dropout or noise must be a module "
-                             "that eval() switches off (torch.nn.Dropout, or dropout(x, training=self.training))")
+            raise InputError(f"{name}: {CHANGING}")
         if not torch.allclose(value[:1], alone[node], rtol=0.01, atol=0.01 * float(value.abs().max())):
             raise InputError(f"{name}: the features of an image depend on the other images of its batch")
     return first
 
 
+CHANGING = ("its features change from call to call; dropout or noise must be a module that eval() switches off "
+            "(torch.nn.Dropout, or dropout(x, training=self.training)), and nothing may be kept for later calls")
 OWN = "register it with a function that takes the module and a batch, and returns a row an image"
 
 

@@ -22,6 +22,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from .architectures import CHANGING
 from .cache import FeatureStore, cache_folder
 from .depth import assumed, key, settle_bits
 from .errors import InputError, plural
@@ -169,10 +170,15 @@ def code_digest(plan: FeaturePlan, network: FeatureNetwork) -> str:  # empty unl
     "Tell registered networks with the same weights and other code apart, by features of noise to four digits."
     if (other := architecture(plan.name)) is None or other.on_meta:
         return ""
+    return digest(" ".join(f"{value:.3e}" for value in from_noise(plan, network).tolist()))
+
+
+def from_noise(plan: FeaturePlan, network: FeatureNetwork) -> torch.Tensor:  # (n_features,)
+    "Compute the features of noise."
     size = plan.preprocessing.size
     noise = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)).to(plan.device)
-    with torch.inference_mode():
-        return digest(" ".join(f"{value:.3e}" for value in network(noise)[0].tolist()))
+    with torch.inference_mode(), TURNS.compute():
+        return network(noise)[0]
 
 
 def default_batch_size(name: str, size: int, device: str) -> int:
@@ -267,7 +273,20 @@ def compute_features(plan: FeaturePlan, todo, alone: bool = False):  # alone: ot
     count = torch.get_num_threads()
     threads = min(4, count) if plan.device == "cpu" else 1
     batches = decoded(todo, pixels, plan.batch_size)
-    yield from side_by_side(features, batches, 1 if alone else threads, share=count // threads)
+    done = side_by_side(features, batches, 1 if alone else threads, share=count // threads)
+    yield from unchanged(plan, network, done, {name: path for name, path in todo}) if plan.code else done
+
+# %% ../../nbs/lib/extract.ipynb #71b53dfb
+def unchanged(plan: FeaturePlan, network: FeatureNetwork, batches, paths: dict):  # paths: name -> path
+    "Hold rows back until a registered network computes from noise what it did before them; else `InputError`."
+    first = from_noise(plan, network)
+    while held := list(islice(batches, 16)):
+        bad = [paths[name] for names, rows in held for name, row in zip(names, rows) if not np.isfinite(row).all()]
+        if bad:
+            raise InputError(f"{plan.name}: gives values that are infinite or no numbers for {bad[0]}")
+        if not torch.allclose(from_noise(plan, network), first, rtol=1e-3, atol=1e-3 * float(first.abs().max())):
+            raise InputError(f"{plan.name}: {CHANGING}")
+        yield from held
 
 # %% ../../nbs/lib/extract.ipynb #9c06ac5f
 def features_of(plan: FeaturePlan, chunk: list) -> tuple[list, list]:  # (digests, features) of batches; problems

@@ -367,10 +367,13 @@ def predicted_images(
     on_bad: str,
     tiling: dict,  # scale, tile, overlap
     raw: bool = False,  # keep probabilities before the prior was mixed in, raw_<class>, by which images are ranked
+    between=None,  # a fitted step between network and head
     **settings,  # of the Backbone
 ) -> tuple[pd.DataFrame, list[str]]:  # as of `predict`; what was pooled, and whose scale differs
     "Classify images, whole or tile by tile."
     fitted = pipeline(run, model, **settings)
+    if between is not None:
+        fitted = make_pipeline(fitted[:-1], between, fitted[-1])
     listed, row = listed_images(run, fitted, images, on_bad), model_row(run, model)
     table = predicted_listed(run, row, fitted, listed, on_bad, tiling, raw)
     training = training_scale(run.config["data"], training_rows(run, row["variant"]))

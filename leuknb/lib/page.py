@@ -13,7 +13,6 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,15 +94,15 @@ def end_kernels(app):  # app: of tornado
     app.add_handlers(".*$", [("/voila/api/shutdown/(.*)", OnLeave)])
 
 # %% ../../nbs/lib/page.ipynb #bf707f21
-def open_when_ready(address: str, port: int, host: str, seconds: float = 60):
-    "Open the page (an address with its token) in the browser once the server listens."
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def announce(run, address: str, port: int, host: str, open_browser: bool, ended: threading.Event):
+    "Print the address of the page, with its token, once the server listens; open it in the browser."
+    while not ended.wait(0.1):
         try:
             socket.create_connection((reached(host).strip("[]"), port), timeout=1).close()
-            return webbrowser.open(address)
         except OSError:
-            time.sleep(0.1)
+            continue
+        print(f"Explorer of {run}: {address}\nCtrl-C ends it.", flush=True)
+        return open_browser and webbrowser.open(address)
 
 
 def serve(notebook: Path, theme: str, **options):  # of Voila: ip, port, token, open_browser
@@ -150,9 +149,11 @@ def explore_page(
         warning = f"Open to the network on {host}: whoever has the address with its token can see these images."
         print(warning, file=sys.stderr)
     address = f"http://{reached(host)}:{port}/?token={token}{shown}"
-    print(f"Explorer of {run}: {address}\nCtrl-C ends it.", flush=True)
-    if open_browser:
-        threading.Thread(target=open_when_ready, args=(address, port, host), daemon=True).start()
+    ended = threading.Event()
+    threading.Thread(target=announce, args=(run, address, port, host, open_browser, ended), daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="leuknb-page-") as folder:
         notebook = page_notebook(folder, run, images, rater=rater, blinded=blinded)
-        serve(notebook, theme, ip=host, port=port, token=token, open_browser=False)
+        try:
+            serve(notebook, theme, ip=host, port=port, token=token, open_browser=False)
+        finally:
+            ended.set()

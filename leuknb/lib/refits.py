@@ -77,6 +77,7 @@ def chance_of(
     positive: list,  # classes
     draws: int,
     tiling: dict,  # scale, tile, overlap
+    between=None,  # a fitted step between network and head
     **settings,  # of the Backbone
 ) -> float:  # NaN for a model without features of its own, as a fine-tuned network
     "Compute p of a model's area on a set of images, as `evaluate` scores them."
@@ -86,6 +87,7 @@ def chance_of(
     rows = training_rows(run, row["variant"])
     with as_tiles(images["path"].tolist(), training_scale(run.config["data"], rows), **tiling) as tiles:
         inputs, names = fitted[:-1].transform(tiles["path"].tolist()), tiles["image"].tolist()
+        inputs = inputs if between is None else between.transform(inputs)
     labels = rows["label"].astype(str).to_numpy()
 
     def score(new):

@@ -83,6 +83,18 @@ def comparison_table(
     return shown
 
 # %% ../../nbs/lib/runs.ipynb #07e32be6
+def moved_along(
+    cat: pd.DataFrame,  # a catalogue
+    run: Path,  # its folder
+    record: dict,  # of the run
+) -> pd.DataFrame:
+    "Find images that lie in the run folder itself, wherever that has moved to."
+    before, now = Path(record["data"].get("root", "")).parent, (run / "images").resolve()
+    if before.name != "images" or before.exists() or not now.is_dir():
+        return cat
+    return cat.assign(path=[str(now / Path(path).relative_to(before)) for path in cat["path"]])
+
+
 def with_bits(
     cat: pd.DataFrame,  # a catalogue
     choices: Config,  # of its run
@@ -121,7 +133,8 @@ class RunTables:
     def catalogue(self) -> pd.DataFrame:
         "The images."
         from leuknb.data import load_catalogue
-        return with_bits(load_catalogue(self.path / "catalogue.csv"), self.choices, self.config)
+        cat = moved_along(load_catalogue(self.path / "catalogue.csv"), self.path, self.config)
+        return with_bits(cat, self.choices, self.config)
 
     @cached_property
     def split(self) -> pd.DataFrame:

@@ -314,7 +314,9 @@ def served(run_folder, tmp_path_factory):
     (folder / "browser.py").write_text(f"import sys; open({str(folder / 'opened')!r}, 'w').write(sys.argv[1])")
     browser = f"{sys.executable} {folder / 'browser.py'} %s"
     for _ in serve([sys.executable, "-c", start], f"http://127.0.0.1:{port}/", folder, BROWSER=browser):
-        yield re.search(r"http\S+token=\S+", (folder / "server.log").read_text())[0]
+        while not (shown := re.search(r"http\S+token=\S+\n", (folder / "server.log").read_text())):
+            time.sleep(0.1)  # printed a moment after the port answers
+        yield shown[0].strip()
 
 
 def test_the_browser_is_sent_to_the_page_not_to_a_login(page, served, tmp_path_factory):
