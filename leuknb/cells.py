@@ -189,7 +189,7 @@ QUARTILES = {"lower": 25, "median": 50, "upper": 75}
 NAMES = ["cells", "covered", *(f"{name} {q}" for name in SUMMED for q in QUARTILES)]
 PER_LENGTH = {"pixels": -1.0, "gradient": 1.0, "edge": 1.0}
 UNITS = np.array([2.0, 0] + [PER_LENGTH.get(name, 0) for name in SUMMED for _ in QUARTILES])
-VERSION = 3  # of the measures; raise it when one of them changes
+VERSION = 4  # of the measures; raise it when one of them changes
 
 
 def measure_image(path: Path) -> np.ndarray:  # (41,) float32: red cells (diameter, low, high), then `NAMES`, in pixels

@@ -256,8 +256,7 @@ def add_evaluate(commands):
              "are patients with haematogones, not healthy people.")
     p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
     p.add_argument("run", metavar="RUN")
-    p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,
-                   help="a set of images; several: --data A=DIR --data B=DIR")
+    p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True, help="a set; repeatable")
     add_positive(p)
     p.add_argument("--map", type=pairs, metavar="LABEL=CLASS,...",
                    help="what labels mean, as they are found: a class of the model, positive or negative")
@@ -299,12 +298,14 @@ def add_synth(commands):
                    help="0: the stain does not depend on the class; 1: it gives the class away (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--size", type=int, default=224, help="pixels (default: %(default)s)")
+    p.add_argument("--laboratory", type=int, metavar="N", help="0, 1, ...: another stain, camera and scale")
 
 
 def run_synth(args):
     "Write smears, print where."
     from leuknb.patients import make_smears
-    print(make_smears(args.out, args.images, args.patients, args.stain_leak, args.seed, args.size))
+    names = "images", "patients", "stain_leak", "seed", "size", "laboratory"
+    print(make_smears(args.out, **{name: getattr(args, name) for name in names}))
 
 
 def add_segment(commands):

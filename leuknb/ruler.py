@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 from scipy import ndimage
+from scipy.cluster.vq import kmeans2
 from skimage.feature import peak_local_max
 
 from .lib.errors import InputError, plural
@@ -36,13 +37,13 @@ def edge_points(
     return np.concatenate([place[:, ridge], normal[:, ridge]]).T
 
 # %% ../nbs/11_ruler.ipynb #4c0a743f
-RADII = np.geomspace(7, 16.5, 14)  # that are tried at each zoom, pixels
+RADII = np.geomspace(6.5, 16.5, 15)  # that are tried at each zoom, pixels
 
 
 def votes(
     edges: np.ndarray,  # (n, 4), from `edge_points`
     shape: tuple,  # height, width
-) -> np.ndarray:  # (14, h, w), about 1 in the centre of a whole circle of that radius
+) -> np.ndarray:  # (15, h, w), about 1 in the centre of a whole circle of that radius
     "Let every edge point vote for the centres of the circles that it may lie on (Ballard 1981)."
     boards = np.empty((len(RADII), *shape), np.float32)
     for board, radius in zip(boards, RADII):
@@ -84,6 +85,34 @@ def fit_circle(
     return *centre, radius, complete, error
 
 # %% ../nbs/11_ruler.ipynb #fd052a55
+DYES = ["red", "green", "blue"]
+
+
+def on_rings(
+    density: np.ndarray,  # (h, w, k), optical density
+    circles: pd.DataFrame,  # y, x, radius
+    shares: tuple,  # radii of the rings / radius of the circle
+) -> np.ndarray:  # (n, rings, 36, k)
+    "Read what lies on rings around the centres of circles."
+    angle = np.arange(36) * np.pi / 18
+    y, x, radius = circles[["y", "x", "radius"]].to_numpy(float).T[..., None, None]
+    reach = radius * np.array(shares)[:, None]
+    places = [y + reach * np.sin(angle), x + reach * np.cos(angle)]
+    read = [ndimage.map_coordinates(dye, places, order=1, mode="nearest") for dye in density.transpose(2, 0, 1)]
+    return np.stack(read, -1)
+
+
+def inside_of(
+    density: np.ndarray,  # (h, w, 3), optical density for red, green and blue light
+    circles: pd.DataFrame,  # y, x, radius
+) -> dict:  # middle: how dark it is / how dark the rim is; red, green, blue: density between the two
+    "Measure the middle and the colour of discs."
+    rings = on_rings(density, circles, (0.05, 0.2, 0.35, 0.55, 0.75))
+    dark = np.median(rings.sum(-1), axis=2)
+    colour = np.median(rings[:, 1:4].reshape(len(rings), -1, 3) if len(rings) else np.empty((0, 1, 3)), axis=1)
+    return dict(zip(["middle", *DYES], [dark[:, :2].mean(1) / dark[:, 4].clip(0.02), *colour.T]))
+
+# %% ../nbs/11_ruler.ipynb #e523eef5
 ZOOMS = (2, 1, 0.5, 0.25)
 WINDOW = 640  # pixels of a zoomed copy, at most
 FITTED = ["y", "x", "radius", "complete", "error"]
@@ -104,20 +133,19 @@ def zoomed_light(
 def circles_at(
     rgb: np.ndarray,  # (h, w, 3) uint8
     zoom: float,
-) -> pd.DataFrame:  # y, x, radius (pixels of the image), complete (0-1), error, nucleated
-    "Find circles that are 14 to 33 pixels wide in a zoomed copy."
+) -> pd.DataFrame:  # y, x, radius (pixels of the image), complete (0-1), error, middle, red, green, blue
+    "Find circles that are 14 to 32 pixels wide in a zoomed copy."
     light, (top, left) = zoomed_light(rgb, zoom)
-    edges = edge_points(-np.log10(light).sum(-1))
+    density = -np.log10(light)
+    edges = edge_points(density.sum(-1))
     boards = votes(edges, light.shape[:2])
     peaks = peak_local_max(boards.max(0), min_distance=5, threshold_abs=0.45, exclude_border=False)
     best = boards[:, *peaks.T].argmax(0)
     guesses = [(peak, RADII[k]) for peak, k in zip(peaks, best) if 0 < k < len(RADII) - 1]
     fits = [fit for peak, radius in guesses if (fit := fit_circle(edges, peak, radius))]
     table = pd.DataFrame(fits, columns=FITTED, dtype=float)
-    white = ndimage.uniform_filter(nucleated(light).astype(np.float32), 9)
-    row, column = (table[axis].to_numpy(int).clip(0, n - 1) for axis, n in zip("yx", white.shape))
-    return table.assign(y=table["y"] / zoom + top, x=table["x"] / zoom + left, radius=table["radius"] / zoom,
-                        nucleated=white[row, column] > 0.5)
+    table = table.assign(**inside_of(density, table))
+    return table.assign(y=table["y"] / zoom + top, x=table["x"] / zoom + left, radius=table["radius"] / zoom)
 
 # %% ../nbs/11_ruler.ipynb #21bdcbf9
 def distinct(
@@ -132,27 +160,69 @@ def distinct(
             kept, rows = np.vstack([kept, place]), [*rows, row]
     return circles.loc[rows]
 
+# %% ../nbs/11_ruler.ipynb #ae04f3b9
+def on_white_cells(
+    circles: pd.DataFrame,  # middle, red, green, blue
+) -> np.ndarray:  # (n,) bool
+    "Mark one of two colours of discs, if there are two: that with the darker middle, and of like ones the rarer."
+    none = np.zeros(len(circles), bool)
+    density = circles[DYES].to_numpy(float).clip(0.005)
+    total = np.linalg.norm(density, axis=1, keepdims=True)
+    colour = np.hstack([density / total, 0.15 * np.log(total)])
+    if len(none) < 4:
+        return none
+    along = colour @ np.linalg.svd(colour - colour.mean(0), full_matrices=False)[2][0]  # where they differ most
+    if np.ptp(along) < 0.1:
+        return none
+    one = kmeans2(colour, colour[[along.argmin(), along.argmax()]])[1] == 1
+    kinds = along[one], along[~one]
+    within = np.sqrt(np.concatenate([kind - kind.mean() for kind in kinds]).var())
+    if abs(kinds[0].mean() - kinds[1].mean()) < max(5 * within, 0.1):
+        return none
+    middle = circles["middle"].to_numpy(float)
+    darker = np.median(middle[one]) - np.median(middle[~one])
+    return one == (darker + 0.1 * np.log((~one).sum() / one.sum()) > 0)
+
+# %% ../nbs/11_ruler.ipynb #40bc55e4
+FLAT = 0.85  # darkness of the middle / that of the rim, from which on discs of one colour may be nuclei
+
+
+def on_purple(
+    rgb: np.ndarray,  # (h, w, 3) uint8
+    circles: pd.DataFrame,  # y, x
+) -> np.ndarray:  # (n,) bool
+    "Mark discs whose middle takes more green light than the rest of the cells."
+    zoom = min(1, WINDOW / max(rgb.shape[:2]))
+    share = ndimage.uniform_filter(nucleated(zoomed_light(rgb, zoom)[0]).astype(np.float32), 9)
+    places = (zoom * circles[["y", "x"]].to_numpy(float)).astype(int).clip(0, np.array(share.shape) - 1)
+    return share[tuple(places.T)] > 0.5
+
 
 def find_circles(
     rgb: np.ndarray,  # (h, w, 3) uint8
-) -> pd.DataFrame:  # y, x, radius (pixels), complete (0-1), error, nucleated
+) -> pd.DataFrame:  # y, x, radius (pixels), complete (0-1), error, middle, red, green, blue, nucleated
     "Find dark discs of 8 to 130 pixels: at least 60 % of the circle has an edge, 8 % of the radius away at most."
     tables = [circles_at(rgb, zoom) for zoom in ZOOMS if min(rgb.shape[:2]) * zoom >= 40]
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*FITTED, "nucleated"])
-    return distinct(table[(table["complete"] >= 0.6) & (table["error"] < 0.08)])
+    table = pd.concat(tables or [pd.DataFrame(columns=[*FITTED, "middle", *DYES], dtype=float)], ignore_index=True)
+    table = distinct(table[(table["complete"] >= 0.6) & (table["error"] < 0.08)])
+    white = on_white_cells(table)
+    if white.sum() < 3 and table["middle"][~white].median() > FLAT:
+        white |= on_purple(rgb, table)
+    return table.assign(nucleated=white)
 
 # %% ../nbs/11_ruler.ipynb #333541ba
-EDGE = 1.064  # diameter of a red cell / diameter of the steepest place of its edge
+EDGE = 1.109  # diameter of a red cell / diameter of the steepest place of its edge, if its middle is empty
+MIDDLE = 0.077  # how much less that is, if the middle is as dark as the rim
 CELLS, SHARE, WIDEST = 6, 0.7, 0.1  # what an answer needs: circles, weight around the peak, half-width of the interval
 
 # %% ../nbs/11_ruler.ipynb #31551fc9
 @dataclass(frozen=True)
 class Diameter:
-    "The median diameter of red cells in pixels with its 95 % interval; NaN, with the reason, where it is not known."
+    "The diameter of red cells in pixels with its 95 % interval; NaN, with the reason, where it is not known."
     pixels: float = np.nan
     low: float = np.nan
     high: float = np.nan
-    count: int = 0  # red cells, or images, that it is the median of
+    count: int = 0  # red cells that it is the mean of, or images that it is the median of
     reason: str = ""  # why it is not known
     unit: str = "red cell"  # what was counted
     circles: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False, compare=False)  # y, x, radius of the cells
@@ -170,24 +240,24 @@ def most_frequent(
     sizes: np.ndarray,  # (n,) logarithms of diameters
     weights: np.ndarray,  # (n,)
 ) -> np.ndarray:  # (n,) bool
-    "Mark the sizes around the most frequent one: within 28 % of their own median."
+    "Mark the sizes around the most frequent one: within 35 % of their own median."
     grid = np.linspace(np.log(6), np.log(150), 400)
     density = np.exp(-0.5 * ((grid[:, None] - sizes) / 0.1) ** 2) @ weights
     middle = grid[density.argmax()]
     for _ in range(3):
-        same = np.abs(sizes - middle) < 0.25
+        same = np.abs(sizes - middle) < 0.3
         middle = np.median(sizes[same])
     return same
 
 
 def with_interval(
-    sizes: np.ndarray,  # (n,) logarithms of diameters
-    other: float,  # further error, relative
+    middle: float,  # logarithm of the diameter
+    error: float,  # standard error from the number of cells, or of images
     **facts,  # fields of `Diameter`
 ) -> Diameter:
-    "Take the median, with an interval from its standard error and a further error."
-    error = 1.96 * np.hypot(1.2533 * sizes.std() / np.sqrt(len(sizes)), other)
-    return Diameter(*np.exp(np.median(sizes) + np.array([0, -error, error])).tolist(), len(sizes), **facts)
+    "Give a diameter its interval: that error, and 2.5 % for what stain, focus and camera do to the edge."
+    wide = 1.96 * np.hypot(error, 0.025)
+    return Diameter(*np.exp([middle, middle - wide, middle + wide]).tolist(), **facts)
 
 # %% ../nbs/11_ruler.ipynb #46c17d6a
 def prevailing_diameter(
@@ -203,9 +273,11 @@ def prevailing_diameter(
         return Diameter(count=int(same.sum()), reason=f"{count} of one size, {CELLS} are needed")
     if weights[same].sum() < SHARE * weights.sum():
         return Diameter(reason="its round cells have several sizes, none of which prevails")
-    if 1.96 * 1.2533 * sizes[same].std() / np.sqrt(same.sum()) > WIDEST:
+    error = sizes[same].std() / np.sqrt(same.sum())
+    if 1.96 * error > WIDEST:
         return Diameter(reason="the sizes of its red cells vary too much for their number")
-    return with_interval(sizes[same], 0.025, circles=circles[same])
+    mean = sizes[same].mean() - MIDDLE * np.clip(circles["middle"][same].median(), 0, 1.1)
+    return with_interval(mean, error, count=int(same.sum()), circles=circles[same])
 
 # %% ../nbs/11_ruler.ipynb #b6b61cb1
 def no_smear(
@@ -215,12 +287,8 @@ def no_smear(
     "Look for letters, brighter inside than around them, and for flat discs on what is no empty glass."
     light, corner = zoomed_light(rgb, 1)
     darkness = -np.log10(light).sum(-1)
-    y, x, radius = (circles[["y", "x", "radius"]] - [*corner, 0]).to_numpy(float).T[..., None]
-    angle = np.arange(36) * np.pi / 18
-    middle, inner, around = (
-        ndimage.map_coordinates(darkness, [y + share * radius * np.sin(angle), x + share * radius * np.cos(angle)],
-                                order=0, mode="nearest").mean(1)
-        for share in (0.35, 0.75, 1.4))
+    shifted = circles[["y", "x", "radius"]] - [*corner, 0]
+    middle, inner, around = on_rings(darkness[..., None], shifted, (0.35, 0.75, 1.4)).mean((2, 3)).T
     if np.median(around) > 1.05 * np.median(middle):
         return "its round shapes are brighter inside than around them, as letters are"
     if (darkness < -0.05).mean() > 0.06 and np.median(inner) < 1.05 * np.median(middle):
@@ -271,7 +339,8 @@ def set_diameter(
     if len(known) < max(1, len(chosen) / 4):
         reason = f"of {plural(len(chosen), 'image')} only {len(known)} can be measured"
         return Diameter(count=len(known), reason=reason, unit="image")
-    return with_interval(np.array(known), 0.025, unit="image")
+    error = 1.2533 * np.std(known) / np.sqrt(len(known))  # of a median
+    return with_interval(np.median(known), error, count=len(known), unit="image")
 
 
 def scale_warning(

@@ -137,3 +137,18 @@ def test_an_old_run_is_continued(old):
     run = reproduce(old.path.parent / "images/catalogue.csv", old.path, audit=False, progress=False, **settings)
     assert run.complete and run.predictions["predicted"].equals(before["predicted"])
     assert np.allclose(run.predictions.filter(like="p_"), before.filter(like="p_"), atol=1e-4)
+
+
+def test_images_in_the_run_folder_move_with_it(tmp_path):
+    from types import SimpleNamespace
+
+    from leuknb.lib.runs import moved_along
+    before, now = tmp_path / "before" / "run", tmp_path / "after" / "run"
+    (now / "images" / "Original").mkdir(parents=True)
+    run = SimpleNamespace(path=now, config={"data": {"root": str(before / "images" / "catalogue.csv")}})
+    cat = pd.DataFrame({"path": [str(before / "images" / "Original" / "a.jpg")]})
+    assert moved_along(cat, run)["path"].tolist() == [str(now / "images" / "Original" / "a.jpg")]
+    (before / "images").mkdir(parents=True)  # a copy of the run, whose images are where they were
+    assert moved_along(cat, run) is cat
+    run.config["data"]["root"] = str(tmp_path / "elsewhere")
+    assert moved_along(cat, run) is cat

@@ -1,8 +1,10 @@
 "Tasks in processes and on a real local cluster: the same results, whatever happens to the workers."
 import logging
 import os
+import socket
 import subprocess
 import sys
+import time
 
 import joblib
 import numpy as np
@@ -70,6 +72,13 @@ def test_choices_that_cannot_be(options, words, monkeypatch):
         pass
 
 
+def test_a_port_that_says_nothing(monkeypatch):
+    monkeypatch.setattr(workers, "SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        with pytest.raises(InputError, match="does not answer within 1 seconds"), use_workers(cluster=f"tcp://127.0.0.1:{silent.getsockname()[1]}"):
+            pass
+
+
 def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"pip install leuknb\[dask\]"), use_workers(cluster="tcp://127.0.0.1:9"):
@@ -95,12 +104,19 @@ def test_a_local_cluster(monkeypatch, light):
         own = workers.worker_facts()
         monkeypatch.setattr(workers, "worker_facts", lambda: own | {"versions": own["versions"] | {"torch": "1.0"}})
         with Client(address) as client:
+            monkeypatch.setattr(client, "nthreads", lambda: {"tcp://a:1": 1})
             monkeypatch.setattr(client, "run", lambda function, **options: {"tcp://a:1": own})
             with pytest.raises(InputError, match=r"tcp://a:1: torch .* \(here 1.0\)"):
                 workers.check_workers(client)
             monkeypatch.setattr(workers, "worker_facts", lambda: own | {"processor": ("another", "avx2")})
             with pytest.warns(RuntimeWarning, match="processors of several kinds"):
                 workers.check_workers(client)
+        with Client(address) as client:
+            monkeypatch.setattr(workers, "SECONDS", 0.05)
+            monkeypatch.setattr(client, "run", lambda function, **options: time.sleep(1))
+            with pytest.raises(InputError, match=r"do not answer within 0.3.* seconds: tcp://127.0.0.1:\d+, tcp://127.0.0.1:\d+;"):
+                workers.ask_workers(client, workers.worker_facts)
+            monkeypatch.setattr(workers, "SECONDS", 10)
         with pytest.raises(InputError, match="the cluster went away"), use_workers(cluster=address):
             for n, _ in enumerate(run_tasks(process, JOBS * 20, progress=False)):
                 if n == 3:

@@ -1,9 +1,11 @@
 """The tables of the notebooks on the ruler and on cells, into leuknb/assets/measured/.
 
     python tools/measure_cells.py ruler [--data DIR] [--other DIR] [--fields N]    generated fields, the public set, other fields: ruler.csv
+    python tools/measure_cells.py nucleated                                       nucleated cells of 32 generated laboratories: nucleated.csv
     python tools/measure_cells.py cells --data DIR [--every N] [--resume]         cells alone, by image, group and contiguous blocks (no files left out): cells.csv
 """
 import argparse
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +15,12 @@ import pandas as pd
 from leuknb.cells import CellFeatures, curved_head, linear_head
 from leuknb.data import catalogue
 from leuknb.lib.clusters import clustered_interval
+from leuknb.lib import light
 from leuknb.lib.files import read_image
+from leuknb.lib.glass import marks, with_halo
 from leuknb.lib.laboratories import any_cells, any_laboratory, any_red, log_uniform
 from leuknb.lib.refits import clusters_of_training
-from leuknb.patients import CLASSES, draw_patient
+from leuknb.patients import CLASSES, draw_patient, make_smears
 from leuknb.ruler import red_cell_diameter
 from leuknb.shortcuts import shortcut_features
 from leuknb.splits import each_fold, inner_blocks, inner_groups, split
@@ -72,6 +76,32 @@ def ruler(args):
     pd.DataFrame(rows).to_csv(OUT / "ruler.csv", index=False, float_format="%.2f")
 
 
+def shared_area(rgb, truth):
+    "The area that found and true nucleated cells share, as part of their joint area, beside scale bars and marks."
+    ink = marks(rgb)
+    halo = with_halo(ink) if ink.any() else None
+    beside = np.ones(ink.shape, bool) if halo is None else ~halo
+    found = light.nucleated(light.transmitted_light(rgb, 1.0, halo), halo) & beside
+    return (found & truth & beside).sum() / max(((found | truth) & beside).sum(), 1)
+
+
+def nucleated(args):
+    "nucleated.csv: purple alone, and the best of three axes."
+    rows, axes = [], light.AXES
+    with tempfile.TemporaryDirectory() as place:
+        for k in range(100, 132):
+            folder = make_smears(Path(place) / str(k), 8, 4, seed=300 + k, laboratory=k, progress=False)
+            for path in sorted(folder.glob("Original/*/*.jpg")):
+                truth = np.asarray(read_image(next((folder / "masks" / path.parent.name).glob(f"{path.stem}.*"))))[..., 0] > 0
+                for name, chosen in (("purple alone", axes[:1]), ("the best of three", axes)):
+                    light.AXES = chosen
+                    rows.append({"axes": name, "laboratory": k, "shared": shared_area(np.asarray(read_image(path)), truth)})
+    medians = pd.DataFrame(rows).groupby(["axes", "laboratory"])["shared"].median().groupby("axes")
+    table = pd.DataFrame({"laboratories": medians.size(), "mean": medians.mean(), "lowest": medians.min(),
+                          "laboratories above 0.6": medians.apply(lambda part: (part > 0.6).sum())})
+    table.sort_index(ascending=False).to_csv(OUT / "nucleated.csv", float_format="%.3f")
+
+
 PARTS = {"all": lambda name: True,
          "without counts and density": lambda name: not name.startswith(("cells", "covered", "density")),
          "sizes and shapes": lambda name: name.startswith(("diameter", "circularity", "solidity"))}
@@ -115,7 +145,7 @@ def cells(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["ruler", "cells"])
+    parser.add_argument("table", choices=["ruler", "nucleated", "cells"])
     parser.add_argument("--data", help="folder of the public set")
     parser.add_argument("--other", help="folder of BCCD's fields")
     parser.add_argument("--fields", type=int, default=100, help="of each kind")

@@ -66,6 +66,7 @@ READ = dict(label_from=None, group_from=None, variant="original", columns=dict(p
 def measure(args, work):
     "All rows."
     part = catalogue(args.data, variants=["original"]).iloc[::args.every]
+    work.mkdir(parents=True, exist_ok=True)
     csv = work / "part.csv"
     pd.DataFrame({"path": part["path"], "label": part["label"]}).to_csv(csv, index=False)
     run = reproduce(csv, work / "run", backbones=("alexnet",), weights={"": "synth"}, heads=HEADS, variants=("original",),

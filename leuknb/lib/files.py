@@ -305,7 +305,8 @@ def parallel_map(
     progress: bool = True,
 ) -> list:  # results, in order
     "Call a function for every path, in threads, or where joblib was told to compute."
-    from leuknb.lib.workers import run_tasks  # joblib, which reading and writing do not need
+    from leuknb.lib.workers import check_seen, run_tasks  # joblib, which reading and writing do not need
+    check_seen([path for path in paths if isinstance(path, (str, Path))])
     with warnings.catch_warnings():  # once, around all threads: they share the filters
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return list(run_tasks(work, list(zip(paths)), description, progress, delay=3, leave=False))

@@ -53,23 +53,36 @@ def purple(
     "Measure the stain that absorbs green light at each pixel."
     return -np.log10(light) @ hed_from_rgb[:, 1].astype(np.float32)
 
+# %% ../../nbs/lib/light.ipynb #270399bd
+AXES = np.float32([hed_from_rgb[:, 1], [0.707, 0, -0.707], [0.408, 0.408, -0.816]])  # green; red, not blue; both, not
+APART, DIVIDED = (CONTRAST, 0.05, 0.05), (0, 0.72, 0.72)  # least difference, least share of the variance, of each axis
+USUAL = 0.05  # share of the variance by which another axis has to be better than purple
+
+
+def divided(values: np.ndarray) -> tuple:  # level, mean below and above it, share of the variance between the two
+    "Divide values in two (Otsu 1979)."
+    if len(values) < 2 or np.ptp(values) == 0:
+        return 0.0, 0.0, 0.0, 0.0
+    level = threshold_otsu(values)
+    above = values > level
+    low, high, part = values[~above].mean(), values[above].mean(), above.mean()
+    return level, low, high, part * (1 - part) * (high - low) ** 2 / values.var()
+
 
 def nucleated(
     light: np.ndarray,  # (h, w, 3), from `transmitted_light`
     left_out: np.ndarray | None = None,  # (h, w) bool, pixels that show no smear
 ) -> np.ndarray:  # (h, w) bool
     "Mark the cells with a nucleus; nothing, if nothing stands out from the red cells."
-    left_out = None if left_out is None or left_out.all() else left_out
-    shown = slice(None) if left_out is None else ~left_out
-    darkness = -np.log10(light).sum(-1)
-    matter = darkness > max(0.7 * threshold_otsu(darkness[shown]), 0.08)
-    stained = purple(light)
-    measured = stained[matter if left_out is None else matter & ~left_out]
-    if len(measured) < 2 or np.ptp(measured) == 0:
+    shown = np.ones(light.shape[:2], bool) if left_out is None or left_out.all() else ~left_out
+    absorbed = -np.log10(light)
+    darkness = absorbed.sum(-1)
+    matter, best, chosen = darkness > max(0.7 * threshold_otsu(darkness[shown]), 0.08), 0.0, None
+    for k, stain in enumerate(absorbed @ axis for axis in AXES):
+        level, red, high, share = divided(stain[matter & shown])
+        worth = share + USUAL * (k == 0)
+        if high - red > APART[k] and share > DIVIDED[k] and worth > best:
+            best, chosen = worth, (np.where(matter, stain, -np.inf), red + REACH * (level - red), level)
+    if chosen is None:
         return np.zeros(matter.shape, bool)
-    level = threshold_otsu(measured)
-    red = measured[measured <= level].mean()
-    contrast = measured[measured > level].mean() - red
-    cells = matter & (stained > level)
-    cells = apply_hysteresis_threshold(np.where(matter, stained, -np.inf), red + REACH * (level - red), level)
-    return ndimage.binary_fill_holes(cells) & matter & (contrast > CONTRAST)
+    return ndimage.binary_fill_holes(apply_hysteresis_threshold(*chosen)) & matter

@@ -137,7 +137,7 @@ def explore_page(
     view: str = "",  # a link that was copied from an explorer
 ):
     "Serve the explorer as a page, until Ctrl-C."
-    Run(run).predictions  # a damaged run is reported before the server starts
+    Run(run).predictions, Run(run).catalogue  # a damaged run is reported before the server starts
     annotations_path(run, rater)
     if blinded and (view or not rater):
         raise InputError("blinded: needs the name of the rater, and takes no view")

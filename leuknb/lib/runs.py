@@ -55,6 +55,8 @@ def read_table(
         table = pd.DataFrame()
     if lost := [name for name in needed if name not in table]:
         raise InputError(f"{path}: damaged, without the columns {', '.join(lost)}; make the run again")
+    if needed and table.empty:
+        raise InputError(f"{path}: damaged, without any row; make the run again")
     numbers = [name for name in table if name.startswith("p_")]
     return table.assign(**{name: pd.to_numeric(table[name], errors="coerce") for name in numbers})
 
@@ -85,11 +87,10 @@ def comparison_table(
 # %% ../../nbs/lib/runs.ipynb #07e32be6
 def moved_along(
     cat: pd.DataFrame,  # a catalogue
-    run: Path,  # its folder
-    record: dict,  # of the run
+    run,  # its run
 ) -> pd.DataFrame:
     "Find images that lie in the run folder itself, wherever that has moved to."
-    before, now = Path(record["data"].get("root", "")).parent, (run / "images").resolve()
+    before, now = Path(run.config["data"].get("root", "")).parent, (run.path / "images").resolve()
     if before.name != "images" or before.exists() or not now.is_dir():
         return cat
     return cat.assign(path=[str(now / Path(path).relative_to(before)) for path in cat["path"]])
@@ -133,8 +134,7 @@ class RunTables:
     def catalogue(self) -> pd.DataFrame:
         "The images."
         from leuknb.data import load_catalogue
-        cat = moved_along(load_catalogue(self.path / "catalogue.csv"), self.path, self.config)
-        return with_bits(cat, self.choices, self.config)
+        return with_bits(moved_along(load_catalogue(self.path / "catalogue.csv"), self), self.choices, self.config)
 
     @cached_property
     def split(self) -> pd.DataFrame:

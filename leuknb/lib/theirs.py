@@ -57,7 +57,9 @@ MODEL = ("model", "backbone", "weights", "head", "variant")  # columns that tell
 def read_predictions(path: Path) -> pd.DataFrame:  # of text; index: numbers of lines
     "Read the table; `InputError` for one without the columns that are needed, or without rows."
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=None, engine="python", encoding="utf-8-sig")
+        head = path.read_text(encoding="utf-8-sig").partition("\n")[0]
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, sep=max(",;\t", key=head.count),
+                            encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as CSV in UTF-8 ({str(error).splitlines()[0]})") from None
     table.columns = [str(name).strip() for name in table]

@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/lib/workers.ipynb #f9cde65c
+import asyncio
+import hashlib
 import logging
 import os
 import platform
@@ -14,9 +16,10 @@ import tempfile
 import threading
 import warnings
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -32,6 +35,7 @@ from joblib.parallel import get_active_backend
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from .. import __version__
 from .depth import ASSUMED
 from .errors import InputError, check_number
 from .progress import tqdm
@@ -236,7 +240,7 @@ def run_tasks(
 
 # %% ../../nbs/lib/workers.ipynb #2fa98cfe
 SECONDS = 10  # that a cluster has to answer
-SOFTWARE = ("leuknb", "numpy", "pandas", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision")
+SOFTWARE = ("pandas", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision")
 
 
 def processor() -> tuple[str, str]:  # its name; what it can that makes a difference to numbers
@@ -250,7 +254,7 @@ def processor() -> tuple[str, str]:  # its name; what it can that makes a differ
 
 def versions() -> dict:
     "List the software that a result depends on."
-    installed = {"python": platform.python_version()}
+    installed = {"python": platform.python_version(), "leuknb": __version__, "numpy": np.__version__}
     for name in SOFTWARE:
         try:
             installed[name] = version(name)
@@ -260,10 +264,30 @@ def versions() -> dict:
 
 
 def worker_facts() -> dict:
-    "Describe a worker: versions of the software, and its processor."
-    return {"versions": versions(), "processor": processor()}
+    "Describe a worker: versions of the software, with a digest of this package's code, and its processor."
+    return {"versions": versions() | {"leuknb": f"{__version__}, code {code_digest()}"}, "processor": processor()}
+
+
+@lru_cache
+def code_digest() -> str:
+    "Digest the code of this package, once in each process: a worker may outlive what lies on the disk."
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:8]
 
 # %% ../../nbs/lib/workers.ipynb #fb031762
+def ask_workers(client, function, *args) -> dict:  # address -> what it returns, or the error
+    "Call a function in each worker of Dask; `InputError` names those that do not reply."
+    addresses, pool = sorted(client.nthreads()), ThreadPoolExecutor(32)
+    replies = {address: pool.submit(client.run, function, *args, workers=[address], on_error="return")
+               for address in addresses}
+    _, late = wait(replies.values(), 6 * SECONDS)  # a worker that computes may be slow
+    pool.shutdown(wait=False, cancel_futures=True)
+    if silent := [address for address, reply in replies.items() if reply in late]:
+        raise InputError(f"workers of the cluster do not answer within {6 * SECONDS} seconds: {', '.join(silent)}; "
+                         "stop or start them again, then the same command")
+    return {address: reply.exception() or reply.result().get(address) for address, reply in replies.items()}
+
+
 def check_workers(client):  # of Dask
     "Raise `InputError` for no worker, or for other software, each named; warn of processors of several kinds."
     try:
@@ -271,7 +295,7 @@ def check_workers(client):  # of Dask
     except TimeoutError:
         raise InputError("the cluster has no worker; start some on its machines: dask worker ADDRESS") from None
     own, problems, kinds = worker_facts(), [], set()
-    for address, facts in sorted(client.run(worker_facts, on_error="return").items()):
+    for address, facts in ask_workers(client, worker_facts).items():
         if isinstance(facts, Exception):
             problems.append(f"{address}: {type(facts).__name__}: {facts}")
             continue
@@ -288,6 +312,18 @@ def check_workers(client):  # of Dask
                       "digits of features may depend on where they are computed", RuntimeWarning, stacklevel=3)
 
 # %% ../../nbs/lib/workers.ipynb #52575722
+def reach(address: str):
+    "Connect to a Dask scheduler, without which `Client` would wait for ever where a port says nothing."
+    from distributed import Security
+    from distributed.comm import connect
+
+    async def call():
+        to_it = connect(address, timeout=SECONDS, **Security().get_connection_args("client"))
+        await (await asyncio.wait_for(to_it, SECONDS)).close()
+    with ThreadPoolExecutor(1) as pool:  # a notebook has a loop of its own
+        pool.submit(lambda: asyncio.run(call())).result()
+
+# %% ../../nbs/lib/workers.ipynb #17bd938b
 @contextmanager
 def dask_client(address: str):
     "Connect to a Dask scheduler; `InputError` if it does not answer, or has no usable worker."
@@ -298,9 +334,10 @@ def dask_client(address: str):
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # some of them have a level of their own
     try:
+        reach(address)
         client = Client(address, timeout=SECONDS, set_as_default=True)
-    except (OSError, ValueError, TypeError) as error:
-        reason = "" if isinstance(error, OSError) else f" ({error})"
+    except (OSError, asyncio.TimeoutError, ValueError, TypeError) as error:
+        reason = f" ({error})" if isinstance(error, (ValueError, TypeError)) else ""
         raise InputError(f"the cluster {address} does not answer within {SECONDS} seconds{reason}; name the address of "
                          "a Dask scheduler, such as tcp://10.0.0.1:8786") from None
     ended = threading.Event()
@@ -346,18 +383,18 @@ def use_workers(
 
 
 def check_seen(paths):  # files
-    "Raise `InputError` if a worker of the cluster lacks files, each worker named with the first one."
+    "Raise `InputError` if a worker of the cluster cannot read files that are here, each named with the first one."
     backend, _ = get_active_backend()
     if type(backend).__name__ != "DaskDistributedBackend":
         return
     step = max(1, len(paths) // 1000)
-    paths = [os.path.abspath(path) for path in list(paths)[::step]]
-    missing = backend.client.run(first_missing, paths, os.getcwd())
+    paths = [os.path.abspath(path) for path in list(paths)[::step] if os.access(path, os.R_OK)]
+    missing = ask_workers(backend.client, first_missing, paths, os.getcwd())
     if problems := [f"{address}: {lost}" for address, lost in sorted(missing.items()) if lost]:
-        raise InputError("\n".join(["workers of the cluster do not see the files:", *problems,
+        raise InputError("\n".join(["workers of the cluster cannot read the files:", *problems,
                                     "put them on a disk that all workers have at the same place"]))
 
 
 def first_missing(paths: list, folder: str) -> str | None:
-    "Return the first path that leads nowhere here."
-    return next((path for path in [folder, *paths] if not os.path.exists(path)), None)
+    "Return the first path that cannot be read here."
+    return next((path for path in [folder, *paths] if not os.access(path, os.R_OK)), None)
