@@ -187,11 +187,11 @@ def on_white_cells(
 FLAT = 0.85  # darkness of the middle / that of the rim, from which on discs of one colour may be nuclei
 
 
-def on_purple(
+def on_nuclei(
     rgb: np.ndarray,  # (h, w, 3) uint8
     circles: pd.DataFrame,  # y, x
 ) -> np.ndarray:  # (n,) bool
-    "Mark discs whose middle takes more green light than the rest of the cells."
+    "Mark discs whose middle is part of what `nucleated` finds."
     zoom = min(1, WINDOW / max(rgb.shape[:2]))
     share = ndimage.uniform_filter(nucleated(zoomed_light(rgb, zoom)[0]).astype(np.float32), 9)
     places = (zoom * circles[["y", "x"]].to_numpy(float)).astype(int).clip(0, np.array(share.shape) - 1)
@@ -207,7 +207,7 @@ def find_circles(
     table = distinct(table[(table["complete"] >= 0.6) & (table["error"] < 0.08)])
     white = on_white_cells(table)
     if white.sum() < 3 and table["middle"][~white].median() > FLAT:
-        white |= on_purple(rgb, table)
+        white |= on_nuclei(rgb, table)
     return table.assign(nucleated=white)
 
 # %% ../nbs/11_ruler.ipynb #333541ba

@@ -222,6 +222,7 @@ def test_a_set_standardised_by_its_own_images(run, held, tmp_path, monkeypatch):
     moved = (own - own.mean(axis=0)) / np.where(spreads > 0, spreads, 1) * np.where(spread > 0, spread, 1) + mean
     score = 1 - fitted[-1].predict_proba(moved.astype(np.float32))[:, list(fitted[-1].classes_).index("Benign")]
     images = found.images[found.images["set"] == "away, standardised"]
+    assert "away, standardised" in found.save(tmp_path / "page").read_text()
     assert np.allclose(images["model score"].astype(float), score, atol=1e-3) and (images["positive"] == sick).all()
     assert f"40.0 % are taken as positive (labelled so: {100 * sick.mean():.1f} %); it is not" in "\n".join(found.warnings)
     alone = pd.read_csv(data["away"])

@@ -7,7 +7,7 @@ from leuknb.cli import main
 from leuknb.data import catalogue
 from leuknb.lib.errors import InputError
 from leuknb.lib.runs import Run
-from leuknb.lib.theirs import checked_rows, run_of_predictions, training_of
+from leuknb.lib.theirs import checked_rows, read_predictions, run_of_predictions, training_of
 from leuknb.misread import Predictions
 
 CLASSES = ["Benign", "Early", "Pre", "Pro"]
@@ -124,3 +124,10 @@ def test_where_the_training_set_comes_from(table, images, smears, tmp_path):
     stated = every.assign(split=np.where(np.arange(len(every)) % 4 == 0, "test", "train"))
     parts, said = training_of(read(stated), images)
     assert said == "as the column split says" and (parts["split"] == "test").sum() == 16 and (parts["split"] == "train").sum() == 48
+
+
+@pytest.mark.parametrize("text, match", [("", "cannot be read as CSV"), ("image,true,predicted\n", "holds no rows"), ("image\na\n", "the column predicted")])
+def test_a_table_of_nothing(text, match, tmp_path):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InputError, match=match):
+        read_predictions(tmp_path / "t.csv")

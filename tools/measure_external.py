@@ -57,7 +57,8 @@ def regression(run, folder):
     share, (low, high) = far["accuracy"], wilson(round(far["accuracy"] * len(other)), len(other))
     return {"model": "morphology, regression, without grain, edge and rim", "home, n": len(home), "home, correct, %": 100 * near["accuracy"],
             "home, flagged, %": 100 * near["flagged"], "BCCD, n": len(other), "specificity, %": 100 * share, "low": 100 * low, "high": 100 * high,
-            "flagged, %": 100 * far["flagged"], "confidently wrong, not flagged, %": 100 * far["confidently wrong"]}
+            "flagged, %": 100 * far["flagged"], "confidently wrong, not flagged, %": 100 * far["confidently wrong"],
+            "distance": far["distance"], "highest probability, median, %": 100 * far["highest probability"]}
 
 
 READ = dict(label_from=None, group_from=None, variant="original", columns=dict(path=None, label=None, group=None))

@@ -63,7 +63,8 @@ class Measured:
         area = roc_auc_score(sick, 1 - p["p_Benign"]) if 0 < sick.sum() < len(sick) else np.nan
         harm = (p.iloc[:, 1:].max(axis=1) > 0.9) & ~right
         return {"method": method, "laboratory": name, "images": len(truth), "auroc": area, "accuracy": right.mean(), "flagged": flagged.mean(),
-                "confidently wrong": (harm & ~flagged).mean(), "confidently wrong, flags ignored": harm.mean()}
+                "confidently wrong": (harm & ~flagged).mean(), "confidently wrong, flags ignored": harm.mean(),
+                "distance": np.median(self.far.ratio(x)), "highest probability": p.iloc[:, 1:].max(axis=1).median()}
 
     def null(self, x, truth, patients, draws=200):
         "Areas with labels dealt out among the patients, the true ones first."

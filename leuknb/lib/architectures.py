@@ -139,6 +139,10 @@ def checked_outputs(name: str, taps: nn.Module, size: int) -> dict:  # node -> a
         if not isinstance(value, torch.Tensor) or len(value) != 2 or rows and value.ndim != 2:
             given = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
             raise InputError(f"{name}: gives {given} for two images, not features of the shape (2, n); {OWN}")
+        if not (value.is_floating_point() and value.layout == torch.strided and value.device == images.device
+                and value.numel()):
+            raise InputError(f"{name}: gives {tuple(value.shape)} of {value.dtype} on {value.device}; return "
+                             "floating-point numbers, at least one an image, in a dense tensor on the images' device")
         if not value.isfinite().all():
             raise InputError(f"{name}: gives values that are infinite or no numbers")
         if not torch.equal(value, second[node]):

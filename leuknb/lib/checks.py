@@ -48,7 +48,8 @@ def usable_rows(
 # %% ../../nbs/lib/checks.ipynb #5a73578f
 def _facts(table, min_size):
     "What `examine` says of each file, and the thumbnails, those of one variant together."
-    from leuknb.lib.workers import run_tasks  # joblib, which a stored catalogue does not need
+    from leuknb.lib.workers import check_seen, run_tasks  # joblib, which a stored catalogue does not need
+    check_seen(table["path"])
     thumbs = row_table(len(table), 48 * 48, np.uint8, cache_folder())
     places = table["variant"].argsort(kind="stable").argsort().to_numpy()
     jobs, facts = [(path, min_size) for path in table["path"]], []

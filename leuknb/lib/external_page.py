@@ -84,7 +84,7 @@ def plot_roc(evaluation):  # a matplotlib figure; None where no set has both sid
     figure, axes = axes_of(list(parts))
     for ax, (name, part) in zip(axes, parts.items()):
         for model, (colour, style) in COLOURS.items():
-            if f"{model} score" in part:
+            if f"{model} score" in part and part[f"{model} score"].notna().all():
                 shares = roc_curve(part["positive"].astype(bool), part[f"{model} score"])[:2]
                 ax.plot(*shares, style, color=colour, label=model)
         ax.plot([0, 1], [0, 1], color="grey", lw=0.8)

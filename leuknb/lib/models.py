@@ -107,6 +107,9 @@ def store_features(
             np.save(file, features, allow_pickle=False)
 
 
+AGAIN = "run `leuknb reproduce` again with the same settings"  # what is missing in a run folder
+
+
 def backbone_settings(
     backbone,
     folder: Path,  # models/
@@ -124,7 +127,7 @@ def stored_models(
 ) -> pd.DataFrame:
     "List the models of a run; `InputError` where none are kept."
     if run.models.empty:
-        raise InputError(f"{run.path}: no stored models; run `leuknb reproduce` again with the same settings")
+        raise InputError(f"{run.path}: no stored models; {'they are elsewhere' if 'source' in run.config else AGAIN}")
     return run.models
 
 
@@ -152,7 +155,7 @@ def stored_features(
     "Read the features that a stored model was fitted on; `InputError` if they are missing or damaged."
     path = run.path / "models" / name
     if not path.exists():
-        raise InputError(f"{path}: missing; run `leuknb reproduce` again with the same settings")
+        raise InputError(f"{path}: missing; {AGAIN}")
     try:
         return np.load(path, mmap_mode="r" if path.stat().st_size > LIMIT else None, allow_pickle=False)
     except (ValueError, EOFError):

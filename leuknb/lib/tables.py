@@ -119,7 +119,7 @@ class Intervals(pd.DataFrame):
 def table_html(table: pd.DataFrame, index: bool = False) -> str:
     "A table for an HTML page, without a frame; a value and its interval share a column."
     shown = table.folded() if isinstance(table, Intervals) else table
-    return shown.to_html(border=0, index=index, index_names=False, float_format="{:.3g}".format)
+    return shown.to_html(border=0, index=index, index_names=False, float_format="{:.3g}".format, na_rep="-")
 
 # %% ../../nbs/lib/tables.ipynb #4c764741
 class Scores(Intervals):
