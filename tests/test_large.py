@@ -306,3 +306,5 @@ def test_the_page_of_many_images_has_the_measured_numbers():
         shares = [one["changed"][p, h] / one["images"][p, h] for h in ("SVMHead", "KNNHead") for p in ("bfloat16", "int8")]
         cells = [cell.strip() for cell in row.split("|")[4:9]]
         assert cells == [f"{changed['images'].iloc[0]:,}", *(f"{100 * share:.1f} %" for share in shares)], key
+    for row in measured("int8-speed").drop(columns="images").astype(str).to_numpy():
+        assert "| " + " | ".join(row) + " |" in page
