@@ -160,6 +160,12 @@ def test_rows_in_a_file(tmp_path, monkeypatch):
         table[k] = np.full(4, k)
     rows = large.mapped(table)
     assert isinstance(rows, np.memmap) and rows[:, 0].tolist() == list(range(50)) and not list((tmp_path / "new").iterdir())
+    block, one = np.arange(12.0).reshape(3, 4), np.full(4, 7.0)
+    filled = [large.row_table(50, 4, np.float32, tmp_path), np.zeros((50, 4), np.float32)]
+    for target in filled:
+        target[np.arange(50)] = np.zeros(4)
+        target[np.arange(10, 13)], target[[20, 30]], target[40] = block, one, one
+    assert (large.mapped(filled[0]) == filled[1]).all()
     full = large.row_table(50, 4, np.float32, tmp_path)
     def write(row):
         raise OSError(28, "No space left on device")
@@ -274,6 +280,17 @@ def test_a_kernel_that_was_approximated_says_so():
         small = SVMHead(C=1, gamma="scale", scale="none", memory=1e4, n_components=20, n_jobs=1).fit(LARGE_X[:200], LARGE_Y[:200])
     assert small.approximation_ == "Nystroem's approximation with 20 landmarks"
     assert not hasattr(small.set_params(memory=4e9).fit(LARGE_X[:200], LARGE_Y[:200]), "approximation_")
+
+
+def test_an_svm_whose_landmarks_lie_in_a_file_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("LEUKNB_CACHE", str(tmp_path))
+    settings = dict(C=1, gamma=0.01, n_components=50, n_jobs=1, large=1000)
+    decisions = []
+    for limit in (1e9, 100):
+        monkeypatch.setattr(large, "LIMIT", limit)
+        with pytest.warns(UserWarning):
+            decisions.append(SVMHead(**settings).fit(LARGE_X, LARGE_Y).decision_function(LARGE_X[:100]))
+    assert np.array_equal(*decisions)
 
 
 def test_the_page_of_many_images_has_the_measured_numbers():

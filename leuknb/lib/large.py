@@ -43,12 +43,12 @@ class RowFile:
             raise InputError(f"{self.folder}: cannot be written to ({error.strerror}); free some space, "
                              "or set LEUKNB_CACHE to another folder") from None
 
-    def __setitem__(self, places, row: np.ndarray):  # row numbers, which all get this row
-        row = np.ascontiguousarray(row, self.dtype)
+    def __setitem__(self, places, rows: np.ndarray):  # row numbers; a row for each of them, or one for all
+        places = np.atleast_1d(places).tolist()
         with self._named():
-            for place in np.atleast_1d(places).tolist():
+            for place, row in zip(places, np.broadcast_to(np.asarray(rows, self.dtype), (len(places), self.shape[1]))):
                 self.file.seek(place * row.nbytes)
-                self.file.write(row)
+                self.file.write(np.ascontiguousarray(row))
 
 # %% ../../nbs/lib/large.ipynb #544dd58b
 def row_table(rows: int, width: int, dtype, folder: str | Path) -> np.ndarray | RowFile:
