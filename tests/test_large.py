@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from made_features import features
 
-from leuknb import twins
+from leuknb import svm, twins
 from leuknb.heads import KNNHead, LDAHead, SoftmaxHead, SVMHead, load_head, save_head
 from leuknb.lib import cache, head, large
 from leuknb.lib.cache import FeatureStore
@@ -284,6 +284,7 @@ def test_a_kernel_that_was_approximated_says_so():
 
 def test_an_svm_whose_landmarks_lie_in_a_file_is_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("LEUKNB_CACHE", str(tmp_path))
+    monkeypatch.setattr(svm, "ROWS", 300)  # several blocks
     settings = dict(C=1, gamma=0.01, n_components=50, n_jobs=1, large=1000)
     decisions = []
     for limit in (1e9, 100):

@@ -83,10 +83,9 @@ def mixes(labels, rng):
     return {"": np.ones(len(labels), bool), ", Benign rare": rare, ", Benign alone": labels == "Benign"}
 
 
-def known(features, truth, chosen, model):
-    "Features with the moments that the training images have at the share of positive ones among the chosen images, as `evaluate` takes them."
-    share = np.mean(truth[chosen] != "Benign")
-    return by_own(features, chosen, OwnMoments(share).fit(model.features, model.labels != "Benign").home_) if 0 < share < 1 else None
+def known(features, truth, model):
+    "Features with the moments of the training images at the laboratory's own share of positive ones, as `evaluate` takes them."
+    return OwnMoments(np.mean(truth != "Benign")).fit(model.features, model.labels != "Benign").transform(features)
 
 
 def measure(sets, home, training, others, red, matched):
@@ -110,8 +109,7 @@ def measure(sets, home, training, others, red, matched):
             for mix, chosen in mixes(truth, rng).items():
                 if chosen.sum() > 1 and (mix != ", Benign alone" or step in ("white", "reinhard")):
                     yield model.row(f"{title}, scale matched, standardised by its own images{mix}", name, truth, by_own(seen[name], chosen, own))
-                if (x := known(seen[name], truth, chosen, model)) is not None:
-                    yield model.row(f"{title}, scale matched, standardised by its own images{mix}, share known", name, truth, x)
+            yield model.row(f"{title}, scale matched, standardised by its own images, share known", name, truth, known(seen[name], truth, model))
         print(title, flush=True)
         if step != "white":
             continue
@@ -142,8 +140,7 @@ def measure(sets, home, training, others, red, matched):
                 x = by_own(seen[name], chosen, home)
                 yield model.row(f"cells alone, standardised by its own images{mix}", name, truth, x)
                 yield both.row(f"cells alone, standardised by its own images, many laboratories in training{mix}", name, truth, x)
-            if (x := known(seen[name], truth, chosen, model)) is not None:
-                yield model.row(f"cells alone, standardised by its own images{mix}, share known", name, truth, x)
+        yield model.row("cells alone, standardised by its own images, share known", name, truth, known(seen[name], truth, model))
     truth = np.concatenate([sets[name][1] for name in others])
     for title, one, patients in (("cells alone, standardised by its own images", model, groups),
                                  ("cells alone, standardised by its own images, many laboratories in training", both, many[1])):
