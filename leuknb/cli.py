@@ -256,7 +256,8 @@ def add_evaluate(commands):
              "are patients with haematogones, not healthy people.")
     p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
     p.add_argument("run", metavar="RUN")
-    p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True, help="a set; repeatable")
+    p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,
+                   help="a set of images; several: --data A=DIR --data B=DIR")
     add_positive(p)
     p.add_argument("--map", type=pairs, metavar="LABEL=CLASS,...",
                    help="what labels mean, as they are found: a class of the model, positive or negative")
@@ -266,8 +267,7 @@ def add_evaluate(commands):
         p.add_argument(f"--{role}-column", metavar="NAME", help="of a CSV (default: found by its name)")
     add_model(p)
     p.add_argument("--null", type=int, default=0, metavar="N",
-                   help="p of each area: fit the head N times on labels dealt out among patients or stretches of "
-                        "training files; 200 are usual, and take minutes (default: %(default)s)")
+                   help="p of each area, from N fits on labels dealt out among patients or stretches; usual: 200")
     p.add_argument("--standardise", type=float, metavar="SHARE",
                    help="test each set again, standardised by its own images, of which a known SHARE is positive")
     p.add_argument("--out", metavar="DIR", default="runs/external", help="a new or empty folder (default: %(default)s)")
