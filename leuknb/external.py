@@ -28,7 +28,7 @@ from leuknb.lib.outside import (
 from .lib.refits import chance_of
 from .lib.runs import Run
 from .lib.sources import majority_of_others
-from .lib.tables import Intervals, percent
+from .lib.tables import Intervals, percent, table_html
 from .lib.templates import DISCLAIMER
 from .lib.tiles import pool
 from .metrics import wilson
@@ -241,16 +241,19 @@ class Evaluation:
     classes: Intervals  # set, class, n, recall; of the model
     images: pd.DataFrame  # a row an image of every set, with all predictions
 
+    def headline(self) -> str:
+        "Say what was tested, in what unit, and what it is not for."
+        return f"{self.title}. Positive: {', '.join(self.positive)}. Percent, with 95 % intervals. {DISCLAIMER}"
+
     def __repr__(self):
-        first = f"{self.title}. Positive: {', '.join(self.positive)}. {DISCLAIMER}"
-        lines = [first, *(f"! {line}" for line in self.warnings)]
-        tables = [table.folded() for table in (self.table, self.coverage)]
-        shown = [table.to_string(index=False, float_format="{:.2f}".format, na_rep="-") for table in tables]
+        lines = [self.headline(), *(f"! {line}" for line in self.warnings)]
+        look = dict(index=False, float_format="{:.2f}".format, na_rep="-")
+        shown = [table.folded().to_string(**look) for table in (self.table, self.coverage)]
         return "\n\n".join(["\n".join(lines), *shown])
 
     def _repr_html_(self):
         lines = "".join(f"<li>{escape(line)}</li>" for line in self.warnings)
-        return f"<p>{self.title}</p><ul>{lines}</ul>{self.table._repr_html_()}{self.coverage._repr_html_()}"
+        return f"<p>{escape(self.headline())}</p><ul>{lines}</ul>{table_html(self.table)}{table_html(self.coverage)}"
 
     def misread(self, name: str, most: int = 12) -> pd.DataFrame:  # rows of `images`
         "The wrongly predicted images of a set, the most confident first."
