@@ -12,7 +12,7 @@ from leuknb.lib.errors import InputError
 from leuknb.splits import split
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
-from bench_intervals import drawn  # noqa: E402
+from bench_intervals import coverage, drawn  # noqa: E402
 
 
 @pytest.mark.parametrize("kind", ["beta", "logit-normal"])
@@ -20,6 +20,14 @@ from bench_intervals import drawn  # noqa: E402
 def test_coverage(kind, clusters, accuracy, effect):
     low, high, *_ = interval_of_counts(*drawn(kind, clusters, accuracy, effect, 2000, seed=1))
     assert 0.93 <= np.mean((low <= accuracy) & (accuracy <= high)) <= 0.98
+
+
+@pytest.mark.parametrize("kind", ["beta", "logit-normal"])
+@pytest.mark.parametrize("clusters", [20, 40, 90])
+def test_where_coverage_fails_words_stand_beside_it(kind, clusters):
+    for accuracy, effect in ((0.95, 7), (0.95, 12), (0.98, 4), (0.98, 7), (0.98, 12)):
+        got = coverage(*drawn(kind, clusters, accuracy, effect, 2000, seed=4), accuracy)
+        assert 0.925 <= got["coverage"] <= 0.975 or got["words"] >= 0.93, (accuracy, effect, got)
 
 
 def test_design_effect_is_estimated():

@@ -11,8 +11,9 @@ Not in it: times (tools/bench.py) and other people's images (tools/measure_exter
 The grid:
 
 Each seed and split is a run of its own, so an interrupted measurement continues. Writes leuknb/assets/measured/WEIGHTS-BACKBONES.csv, a row
-per split, weights, backbone, head and variant: mean over the seeds of accuracy and Benign recall, with the 95 % Wilson
-interval that one test set of that size allows, and the lowest and highest seed.
+per split, weights, backbone, head and variant: means over the seeds of accuracy and Benign recall and of the ends of their 95 % intervals, which one test set
+of that size allows, and the lowest and highest accuracy. Intervals count what `evaluation` names: images on the paper's split, which is a reproduction only; elsewhere images of
+one registered field are kept together, and intervals count groups of them, or stretches of files.
 """
 import argparse
 import os
@@ -24,13 +25,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from leuknb.lib.clusters import clusters_of
 from leuknb.lib.files import read_image
-from leuknb.svm import SVMHead
-from leuknb.metrics import wilson
+from leuknb.metrics import accuracy_interval
 from leuknb.results import fit_cell, reproduce
+from leuknb.svm import SVMHead
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL = ["split", "weights", "backbone", "head", "variant"]
+FIELDS = ("group", "blocks")  # splits that keep images of one field together
 
 
 def histogram(path):
@@ -49,27 +52,25 @@ def colour_rows(run, histograms):
     return pd.concat(rows)
 
 
-def one_run(p, split, weights, seed):
-    "Accuracy and Benign recall of each model in a predictions table."
-    right = p.assign(right=p["true"] == p["predicted"], benign=p["true"] == "Benign")
-    groups = right.groupby(["backbone", "head", "variant"], sort=False)
-    table = pd.DataFrame({
-        "n": groups["image"].nunique(), "accuracy": groups["right"].mean(),
-        "n_benign": groups["benign"].sum(),
-        "benign": groups.apply(lambda g: g.loc[g["benign"], "right"].mean()),
-    }).reset_index()
-    return table.assign(split=split, weights=np.where(table["backbone"] == "colour", "none", weights), seed=seed)
+def one_run(p, clusters, **names):
+    "Accuracy and Benign recall of each model in a predictions table, with intervals that count clusters."
+    rows = []
+    for (backbone, head, variant), own in p.groupby(["backbone", "head", "variant"], sort=False):
+        right, units, benign = own["true"] == own["predicted"], own["image"].map(clusters), own["true"] == "Benign"
+        row = names | {"weights": "none" if backbone == "colour" else own["weights"].iloc[0], "backbone": backbone, "head": head, "variant": variant,
+                       "n": len(own), "n_benign": benign.sum(), "clusters": units.nunique()}
+        for name, these in (("accuracy", benign | True), ("benign", benign)):
+            row |= dict(zip((name, f"{name}_low", f"{name}_high"), accuracy_interval(right[these], units[these])))
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def summary(rows):
-    "Mean over seeds, its range, and the interval of one test set."
-    groups = rows.groupby(CELL, sort=False)
-    table = groups[["n", "accuracy", "n_benign", "benign"]].mean()
-    table["lowest"], table["highest"] = groups["accuracy"].min(), groups["accuracy"].max()
-    for name, n in (("accuracy", "n"), ("benign", "n_benign")):
-        low, high = wilson((table[name] * table[n]).to_numpy(), table[n].to_numpy())
-        table[f"{name}_low"], table[f"{name}_high"] = np.asarray(low), np.asarray(high)
-    return table.assign(seeds=groups["seed"].nunique()).reset_index()[[*CELL, "seeds", *table.columns]]
+    "Means over seeds, of the ends of intervals too, and the range of accuracies."
+    groups = rows.groupby([*CELL, "evaluation"], sort=False)
+    table = groups[["n", "clusters", "accuracy", "accuracy_low", "accuracy_high", "n_benign", "benign", "benign_low", "benign_high"]].mean()
+    table["lowest"], table["highest"], table["seeds"] = groups["accuracy"].min(), groups["accuracy"].max(), groups["seed"].nunique()
+    return table.reset_index()
 
 
 def write(table, path):
@@ -77,7 +78,7 @@ def write(table, path):
     if path.exists():
         old = pd.read_csv(path, keep_default_na=False)
         again = old.merge(table[CELL], how="left", indicator=True)["_merge"].eq("both").to_numpy()
-        table = pd.concat([old[~again], table], ignore_index=True)
+        table = pd.concat([table, old[~again]], ignore_index=True)
     path.parent.mkdir(exist_ok=True)
     table.round(6).to_csv(path, index=False, lineterminator="\n")
 
@@ -158,13 +159,15 @@ def main():
     for seed in map(int, args.seeds.split(",")):
         for split in args.splits.split(","):
             out = Path(args.runs) / f"{name}-{split}-{seed}"
-            run = reproduce(args.data, out, weights={"": args.weights}, split=split, seed=seed, backbones=tuple(backbones),
+            run = reproduce(args.data, out, weights={"": args.weights}, split=split, seed=seed, backbones=tuple(backbones), scenes=split in FIELDS,
                             heads=tuple(args.heads.split(",")), features=args.features, unfreeze=args.unfreeze, epochs=args.epochs, audit=False)
+            clusters = clusters_of(run.catalogue, run.split, split) if split in FIELDS else pd.Series({image: image for image in run.catalogue["image"]})
+            names = {"split": split, "seed": seed, "evaluation": clusters.name or "images"}
             if args.colour:
                 for picture in set(run.catalogue["path"]) - set(histograms):
                     histograms[picture] = histogram(picture)
-                rows.append(one_run(colour_rows(run, histograms), split, args.weights, seed))
-            rows.append(one_run(run.predictions, split, run.predictions["weights"].iloc[0], seed))
+                rows.append(one_run(colour_rows(run, histograms), clusters, **names))
+            rows.append(one_run(run.predictions, clusters, **names))
             table = summary(pd.concat(rows))
             write(table, path)
             print(table.to_string(), flush=True)

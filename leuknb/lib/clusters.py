@@ -14,7 +14,7 @@ from .folders import in_natural_order
 
 # %% ../../nbs/lib/clusters.ipynb #4cdf4368
 LEAST, SOME = 15, 25  # clusters: for an interval, for one without words beside it
-CARRYING, FEW = 4, 8  # effective number of clusters with errors: for an interval, for one without words beside it
+CARRYING, FEW = 4, 12  # effective number of clusters with errors: for an interval, for one without words beside it
 
 # %% ../../nbs/lib/clusters.ipynb #abcb1cf5
 def clustered_interval(
