@@ -15,7 +15,7 @@ from leuknb.lib.config import Config, check_config
 from leuknb.lib.errors import InputError
 from leuknb.lib.fields import TrainingScale, as_tiles, check_tiles, pooled_table, red_cell_facts, scale_notes
 from leuknb.lib.models import pipeline, predict, predicted_images, training_rows
-from leuknb.lib.outside import home_set, known_patients, read_set, trained_on, without_known
+from leuknb.lib.outside import copied_from, home_set, known_patients, read_set, trained_on, without_known
 from leuknb.lib.tables import model_title
 from leuknb.lib.tiles import pool
 from leuknb.patients import make_smears
@@ -179,6 +179,13 @@ def test_sets_from_elsewhere(run, held, tmp_path):
         without_known({"x": images}, run, "original", "error", [])
     lines = []
     assert len(without_known({"x": images}, run, "original", "skip", lines)["x"]) == 1 and "left out" in lines[0]
+    with Image.open(rows["path"].iloc[1]) as image:
+        image.resize((190, 185)).save(tmp_path / "c_1.jpg", quality=60)
+    more = pd.DataFrame({"path": [tmp_path / name for name in ("a_1.png", "b_0.jpg", "c_1.jpg", "gone.png")]})
+    assert copied_from(more, run, "original").tolist() == [False, True, True, False]
+    with pytest.raises(InputError, match="1 of 4 images are training images of the run at another size"):
+        without_known({"x": more}, run, "original", "error", [])
+    assert without_known({"x": more}, run, "original", "skip", lines)["x"]["path"].map(lambda path: path.name).tolist() == ["a_1.png", "gone.png"]
     patient = rows["patient"].iloc[0]
     assert patient and known_patients(images.assign(group=[patient, "b"]), run, "original") == [patient]
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from .errors import InputError, plural
-from .files import parallel_map
+from .files import grey_thumbnail, parallel_map, read_image
 from .models import training_rows
 from .runs import Run
 from .sources import camera_facts, sessions, source_images, truth_of
 from ..splits import train_test_rows
+from ..twins import copies
 
 # %% ../../nbs/lib/outside.ipynb #3205daa1
 FACTS = ["path", "found", "true", "positive", "group", "camera", "session", "size", "format"]
@@ -74,6 +75,23 @@ def trained_on(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (
     known = lambda path: path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() in seen
     return np.array(parallel_map(known, images["path"].tolist(), "comparing with the training images"), bool)
 
+
+def copied_from(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (n,) bool
+    "Mark the images that are a training image at another size or compression; those that cannot be read are not."
+    seen = training_rows(run, variant)["path"].tolist()
+    thumbs = parallel_map(_thumbnail, [*seen, *images["path"]], "comparing with the training images")
+    pairs, _ = copies(np.stack(thumbs))
+    old, new = pairs[(pairs[:, 0] < len(seen)) & (pairs[:, 1] >= len(seen))].T
+    return np.isin(np.arange(len(images)), new - len(seen))
+
+
+def _thumbnail(path):
+    "A grey thumbnail; a blank one, which is like no other, where there is no image."
+    try:
+        return grey_thumbnail(read_image(path))
+    except (InputError, OSError):
+        return np.zeros(2304, np.uint8)
+
 # %% ../../nbs/lib/outside.ipynb #c5382913
 HOME = "home (held out)"
 
@@ -97,9 +115,14 @@ def named_sets(data) -> dict:  # name -> folder or CSV
 
 def without_known(sets: dict, run: Run, variant: str, on_bad: str, lines: list) -> dict:
     "Leave out images that the model was trained on, or refuse them; what was left out is added to the lines."
-    known = {name: trained_on(images, run, variant) for name, images in sets.items()}
-    texts = [f"{name}: {mask.sum()} of {plural(len(mask), 'image')} are training images of the run, with the same bytes"
-             for name, mask in known.items() if mask.any()]
+    known, texts = {}, []
+    for name, images in sets.items():
+        same = trained_on(images, run, variant)
+        copied = ~same & copied_from(images, run, variant)
+        kinds = {"are training images of the run, with the same bytes": same,
+                 "are training images of the run at another size, or compressed again": copied}
+        texts += [f"{name}: {mask.sum()} of {plural(len(mask), 'image')} {what}" for what, mask in kinds.items() if mask.any()]
+        known[name] = same | copied
     if texts and (on_bad == "error" or any(mask.all() for mask in known.values())):
         remedy = 'a model is not tested on what it learned from; go on without them: on_bad="skip"'
         raise InputError("\n".join([*texts, remedy]))
