@@ -37,21 +37,31 @@ def planted(seed, candidates, useful=0, n=60):
     return features, rows.assign(group=rows["image"])
 
 
-def test_optimism_where_nothing_can_be_learned():
+def test_optimism_where_nothing_can_be_learned(tmp_path):
     gaps, scores = [], []
     for seed in range(10):
         features, rows = planted(seed, 8)
         correct = by_blocks(features, ["quick"], rows, 2, 4)
-        _, right = nested(features, ["quick"], rows, 2, 1, 4)
+        _, right = nested(features, ["quick"], rows, 2, 1, 4, tmp_path / str(seed))
         gaps.append(correct[best(correct)].mean() - right.mean())
         scores.append(right.mean())
     assert np.mean(gaps) > 0.03 and abs(np.mean(scores) - 0.5) < 0.1
 
 
-def test_the_useful_candidate_is_chosen():
+def test_the_useful_candidate_is_chosen(tmp_path):
     features, rows = planted(0, 4, useful=2)
-    table, right = nested(features, ["quick"], rows, 2, 1, 4)
+    table, right = nested(features, ["quick"], rows, 2, 1, 4, tmp_path)
     assert set(table["features"]) == {"f1"} and right.mean() > 0.9
+
+
+def test_the_recipe_is_a_candidate_and_finished_blocks_are_kept(tmp_path, monkeypatch):
+    features, rows = planted(0, 2, useful=2)
+    features["robust"] = np.stack([features["f0"], features["f1"]], axis=1)  # images of which only the copies can be told apart
+    table, right = nested(features, ["quick"], rows, 2, 1, 4, tmp_path)
+    assert len(list(tmp_path.glob("inner-*.csv"))) == 4 and set(table["features"]) == {"f1"}
+    monkeypatch.setattr(choose, "by_blocks", lambda *_: pytest.fail("a finished block is fitted again"))
+    again, same = nested(features, ["quick"], rows, 2, 1, 4, tmp_path)
+    assert again.round(5).equals(table.round(5)) and (right == same).all()
 
 
 def test_the_log_counts(tmp_path):
@@ -92,8 +102,8 @@ def test_choose_and_confirm_from_images(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="run tools/choose.py first"):
         run(confirm, "--choices", out / "choices.csv")
     with pytest.raises(InputError, match="--embargo 30: infeasible"):
-        run(choose, "--embargo", 30, "--out", out)
-    run(choose, "--candidates", "small,untrained", "--heads", "lda", "--embargo", 4, "--inner-embargo", 2, "--out", out)
+        run(choose, "--embargo", 30, "--out", out, "--runs", tmp_path / "runs")
+    run(choose, "--candidates", "small,untrained", "--heads", "lda", "--embargo", 4, "--inner-embargo", 2, "--out", out, "--runs", tmp_path / "runs")
     choices, scores = pd.read_csv(out / "choices.csv"), pd.read_csv(out / "choices-scores.csv")
     assert choices["block"].tolist() == [*"01234", "all"] and choices["optimism"].notna().tolist() == [False] * 5 + [True]
     assert scores[["features", "head"]].values.tolist() == [["small", "lda"], ["untrained", "lda"]] and (scores["value"] > 0.5).all()

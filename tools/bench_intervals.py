@@ -4,8 +4,8 @@
 
 10, 20, 40 and 90 clusters, design effects of 2 to 12, accuracies of 90, 95 and 98 %; the accuracies of clusters follow a beta distribution, or a
 normal one of their logits. Writes leuknb/assets/measured/intervals-coverage.csv: `words` is the share of sets for which "too few clusters" is printed, beside
-an interval or instead of it, `printed` the share with an interval, `coverage` the share of these that hold the true accuracy, `wrong` the share of all sets whose printed interval does not, `all` the coverage if every
-interval were printed, `wilson` that of Wilson's interval for independent images, `effective` that of Wilson's interval for the effective number of images.
+an interval or instead of it, `printed` the share with an interval, `coverage` the share of these that hold the true accuracy, `quiet` the same among the sets without words,
+`wrong` the share of all sets whose printed interval does not, `all` the coverage if every interval were printed, `wilson` that of Wilson's interval for independent images, `effective` that of Wilson's interval for the effective number of images.
 """
 import argparse
 from pathlib import Path
@@ -61,7 +61,8 @@ def coverage(correct, total, accuracy):
     printed &= total.shape[1] >= LEAST
     words = (carrying < FEW) | (total.shape[1] < SOME)
     inside = lambda ends: ((ends[0] <= accuracy) & (accuracy <= ends[1])).mean()
-    return {"words": words.mean(), "printed": printed.mean(), "coverage": holds[printed].mean() if printed.any() else np.nan,
+    share = lambda these: holds[these].mean() if these.any() else np.nan
+    return {"words": words.mean(), "printed": printed.mean(), "coverage": share(printed), "quiet": share(~words),
             "wrong": (printed & ~holds).mean(), "all": holds.mean(), "width": np.median(high - low),
             "wilson": inside(wilson(correct.sum(axis=1), total.sum(axis=1))), "effective": inside(effective_wilson(correct, total))}
 

@@ -24,7 +24,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
-from choose import open_rows
+from choose import kept, open_rows
 from leuknb.backbones import Backbone
 from leuknb.calibration import choose_threshold, risk_coverage
 from leuknb.compare import mcnemar
@@ -91,14 +91,6 @@ def graded(right, rows, test, **names):
         table.append({**names, "model": model, "n": len(own), "accuracy": own.mean(), "low": low, "high": high,
                       "balanced": np.mean(list(recalls.values())), **recalls})
     return pd.DataFrame(table)
-
-
-def kept(path, make):
-    "A table from its file, or made and kept."
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        make().to_csv(path, index=False, float_format="%.5f")
-    return pd.read_csv(path)
 
 
 def by_blocks(recipe, X, plain, rows, embargo, args):
