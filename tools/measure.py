@@ -85,12 +85,16 @@ def write(table, path):
 
 PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "scenes": ("measure_scenes", "DIR"),
+    "scenes-open": ("measure_scenes", "DIR", "--parts", "ladder", "--locked"),
+    "choose": ("choose", "DIR"),
     "ablations": ("measure_ablations", "DIR"),
     "compare": ("measure_compare", "DIR"),
-    "robust": ("measure_robust", "DIR"),
+    "robust": ("measure_robust", "DIR", "--scaled"),
+    "robust-coverage": ("measure_robust", "DIR", "--parts", "coverage"),
     **{f"audit-{part}": ("measure_audit", part, "DIR") for part in ("shortcuts", "black")},
     "audit-oracle": ("measure_audit", "oracle"),
     "ruler": ("measure_cells", "ruler", "--data", "DIR"),
+    "nucleated": ("measure_cells", "nucleated"),
     "cells": ("measure_cells", "cells", "--data", "DIR"),
     "laboratories": ("measure_laboratories",),
     "intervals": ("bench_intervals",),
@@ -99,7 +103,10 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "alexnet-tuned": ("measure", "DIR", "--weights", "synth", "--backbones", "alexnet", "--heads", "fine-tuned"),
     "alexnet-on-tuned": ("measure", "DIR", "--weights", "synth", "--backbones", "alexnet", "--heads", "svm,knn", "--features", "fine-tuned",
                          "--unfreeze", "last-block", "--epochs", "6", "--seeds", "1", "--splits", "paper"),
+    "alexnet-random-tuned": ("measure", "DIR", "--backbones", "alexnet", "--heads", "fine-tuned"),
     "vgg19-random": ("measure", "DIR", "--backbones", "vgg19"),
+    "vgg19-random-tuned": ("measure", "DIR", "--backbones", "vgg19", "--heads", "fine-tuned"),
+    "robust-parts": ("measure_robust", "DIR", "--parts", "parts"),
 }
 MINUTES = {"inner folds of two heads (of scenes)": 10, "audit-shortcuts": 7}
 

@@ -1,7 +1,7 @@
 """Measure the tables of nbs/03_scenes.ipynb on a folder with the real images.
 
     python tools/measure_scenes.py DIR [--parts counts,lags,streams,threshold,fields,ladder,objectives,shuffles,coverage,slides,novelty]
-                                       [--models colour,plain-lda,white-lda,robust] [--null 300000]
+                                       [--models colour,plain-lda,white-lda,robust] [--null 300000] [--locked]
 
 Every registered pair, every feature, every ladder and every prediction by blocks is kept, so an interrupted measurement continues.
 Writes to leuknb/assets/measured: scenes-counts.csv (copies, groups, scenes), scenes-lags.csv (similarity by lag), scenes-streams.csv,
@@ -9,7 +9,7 @@ scenes-threshold.csv (correlations of pairs of one class, and of different ones)
 scenes-fields.csv (overlapping pairs by class; how many near-duplicate groups hold; how far apart; what the split `group` leaves on both sides),
 scenes-ladder.csv, scenes-objectives.csv (the ladder of the robust recipe with copies at another magnification), scenes-shuffles.csv (the ladder again, its settings chosen by three divisions into inner folds: least and most accurate),
 scenes-coverage.csv (accuracy of the most confident share), scenes-slides.csv (accuracy by stretches used in training) and
-scenes-novelty.csv (share flagged in each block and class).
+scenes-novelty.csv (share flagged in each block and class). With --locked, scenes-ladder-open.csv: the ladder without the files that `leuknb.scenes.locked` locks.
 """
 import argparse
 from pathlib import Path
@@ -27,7 +27,7 @@ from leuknb.lib.files import digest
 from leuknb.lib.registration import Register, neighbour_pairs, overlapping_pairs, thumbnails
 from leuknb.novelty import NoveltyScore
 from leuknb.robust import Robust, RobustHead
-from leuknb.scenes import STEPS, block_parts, field_leaks, ladder, lag_similarity, learning_curve, one_row_each, scenes, streams, with_scenes
+from leuknb.scenes import STEPS, block_parts, field_leaks, ladder, lag_similarity, learning_curve, locked, one_row_each, scenes, streams, with_scenes
 from leuknb.shortcuts import ShortcutFeatures
 from leuknb.splits import each_fold, inner_groups, split
 from leuknb.svm import SVMHead
@@ -118,8 +118,10 @@ def models(rows, args):
 
 def ladders(rows, args, steps=STEPS, shuffles=1, names=None):
     "The ladder of each model, by scenes and streams."
-    rows, place = with_scenes(rows, scenes(rows)), streams(rows)["place"].to_numpy()
-    tables = []
+    rows = with_scenes(rows, scenes(rows))
+    if args.locked:
+        rows = rows[locked(rows)["split"].to_numpy() == "train"].reset_index(drop=True)
+    place, tables = streams(rows)["place"].to_numpy(), []
     for name in names or args.models.split(","):
         model = X = None
         for step in steps:
@@ -215,6 +217,7 @@ def counts(rows, args):
 
 PARTS = {"counts": counts, "lags": lags, "streams": stream_table, "threshold": threshold, "fields": fields, "ladder": ladders, "objectives": objectives, "shuffles": shuffles,
          "coverage": coverage, "slides": slides, "novelty": novelty}
+LADDERS = "ladder", "objectives", "shuffles"
 
 
 def main():
@@ -224,12 +227,15 @@ def main():
     p.add_argument("--parts", default=",".join(PARTS))
     p.add_argument("--models", default="colour,plain-lda,white-lda,robust")
     p.add_argument("--null", type=int, default=300_000, help="pairs of different classes")
+    p.add_argument("--locked", action="store_true", help="ladders of the open files only, into scenes-ladder-open.csv and so on")
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
+    if args.locked and set(args.parts.split(",")) - set(LADDERS):
+        p.error(f"--locked: choose --parts from {', '.join(LADDERS)}")
     rows = one_row_each(catalogue(args.data, variants=("original",)))
     for name in args.parts.split(","):
         table = PARTS[name](rows, args)
-        table.to_csv(Path(args.out) / f"scenes-{name}.csv", index=False, float_format="%.5g", lineterminator="\n")
+        table.to_csv(Path(args.out) / f"scenes-{name}{'-open' if args.locked else ''}.csv", index=False, float_format="%.5g", lineterminator="\n")
         print(table.to_string(), flush=True)
 
 
