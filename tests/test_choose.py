@@ -64,6 +64,15 @@ def test_the_recipe_is_a_candidate_and_finished_blocks_are_kept(tmp_path, monkey
     assert again.round(5).equals(table.round(5)) and (right == same).all()
 
 
+def test_every_candidate_has_features(tmp_path):
+    from leuknb.patients import make_smears
+    paths = sorted((make_smears(tmp_path / "smears", images=8, progress=False) / "Original").rglob("*.jpg"))[:2]
+    sizes = {name: X.shape for name, X in choose.extract([*choose.FEATURES, choose.ROBUST], np.array(paths)).items()}
+    assert all(shape[0] == 2 for shape in sizes.values()) and sizes["robust"][1] == 3 and sizes["pool5"] == (2, 1024)
+    with pytest.raises(InputError, match="candidates"):
+        choose.extract(["conv"], paths)
+
+
 def test_the_log_counts(tmp_path):
     log = tmp_path / "log.csv"
     assert len(earlier(log, "x")) == 0

@@ -1,6 +1,6 @@
 """Repeat the choice of weights, layer, size, preprocessing, head and recipe by nested leave-block-out, without the locked files.
 
-    python tools/choose.py DIR [--candidates synth,white,small,conv,untrained,robust] [--heads lda,svm,softmax] [--embargo 75] [--out leuknb/assets/measured]
+    python tools/choose.py DIR [--candidates synth,white,small,pool5,untrained,robust] [--heads lda,svm,softmax] [--embargo 75] [--out leuknb/assets/measured]
 
 Only the files that `leuknb.scenes.locked` leaves open are read. Outer blocks of file order are held out one after another; within the rest, inner
 blocks choose among all candidates, and the chosen one is tested on the outer block. Writes choices.csv (a row for each outer block, and `all`: what is
@@ -29,7 +29,7 @@ from leuknb.svm import SVMHead
 ROOT = Path(__file__).resolve().parent.parent
 FEATURES = {"synth": dict(weights="synth"), "white": dict(weights="synth", preprocess="white"),
             "small": dict(weights="synth", preprocess="white", size=224),
-            "conv": dict(weights="synth", preprocess="white", layer="conv5", pool="avg"), "untrained": dict(weights="random", preprocess="white")}
+            "pool5": dict(weights="synth", preprocess="white", layer="pool5", pool="avg2"), "untrained": dict(weights="random", preprocess="white")}
 HEADS = {"lda": LDAHead, "svm": SVMHead, "softmax": SoftmaxHead}
 ROBUST = "robust"  # a candidate with heads of its own
 
