@@ -84,6 +84,7 @@ def test_findings(findings):
     assert numbers["no benign missed"] == {"missed": 4, "of": 151}
     assert numbers["Pre or Pro"] == {"accuracy": "Pro", "fscore": "Pro"}
     assert numbers["softmax segmented"]["interval"] == pytest.approx((-0.01029, 0.01856), abs=5e-5) and numbers["softmax segmented"]["equivalent"]
+    assert found.loc["1 % deviation", "evidence"].endswith("to 1.19 points below 100 %: so only when rounded to whole points")
     assert numbers["1 % deviation"]["most"] == pytest.approx(1.1885, abs=5e-4)
     assert numbers["reduced precision"] == {"benign called leukaemia": 12, "leukaemia called benign": 16}
     assert numbers["excels"] == {"rank": 14, "of": 14} and numbers["occasionally"] == {"right": 114, "of": 151}
