@@ -22,7 +22,7 @@ from leuknb.lib.readout import (
     Readout, abstention_part, calibration_part, check_reading, chosen_on, part, patients_part, screening_part, withheld,
     withheld_part,
 )
-from .lib.run_cards import data_card, model_card
+from .lib.run_cards import model_card, run_data_card
 from .lib.runs import Run
 from .lib.sections import citation, comparison_html, saved_audit
 from .lib.tables import Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri, whole_percent
@@ -206,7 +206,7 @@ def write_report(
         write_figures(run)
     parts, audit = report_parts(readout), saved_audit(run, readout.model)
     table = checklist(readout, "problem" not in parts["screening"], audit[0])
-    cards = {"model": model_card(readout, table, citation(run)), "data": data_card(run.catalogue, run.path.name)}
+    cards = {"model": model_card(readout, table, citation(run)), "data": run_data_card(run)}
     for name, text in cards.items():
         write_text(run.path / f"{name}-card.md", text)
     write_text(run.path / "report.html", report_html(readout, parts, audit, table_html(table), cards))

@@ -16,7 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from .lib.progress import tqdm
 
 from .lib.cache import cache_folder
-from .lib.clusters import clustered_interval, stretches
+from .lib.clusters import clustered_interval, period_table, stretches
 from .lib.csv_files import write_rows
 from .lib.errors import InputError, check_choice, check_number, plural
 from .lib.files import digest
@@ -469,7 +469,9 @@ def guarded(
         search = "full" if len(rows) <= FULL else "near"
         pairs = scenes(rows, search=search, progress=progress)
         images = pd.concat([pairs["first"], pairs["second"]]).nunique()
-        cat, facts["scenes"] = with_scenes(cat, pairs), {"pairs": len(pairs), "images": images, "search": search}
+        turns = period_table(streams(rows, progress=progress)).query("period > 1").drop(columns="support")
+        facts["scenes"] = {"pairs": len(pairs), "images": images, "search": search, "streams": turns.to_dict("records")}
+        cat = with_scenes(cat, pairs)
     if lock:
         parts = locked(file_order(cat), embargo=min(embargo, 75)).groupby("split")["image"].agg(list)
         facts["locked"] = {"images": len(parts["test"]), "open": len(parts["train"])}
@@ -477,9 +479,7 @@ def guarded(
     return cat, facts
 
 
-def guard_lines(
-    facts: dict,  # with scenes, locked where these were looked for
-) -> list[str]:
+def guard_lines(facts: dict) -> list[str]:  # facts: with scenes, locked where these were looked for
     "Say what `guarded` did."
     said = {"scenes": "scenes: {images} images share their field with another ({pairs} pairs); these stay together",
             "locked": "locked: the last {images} images, a fifth of each class, and what is near them are left out; "

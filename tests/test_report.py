@@ -1,4 +1,5 @@
 "The report: one file, and what it shows."
+import itertools
 import json
 import re
 import shutil
@@ -9,10 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from leuknb.data import catalogue
+from leuknb.lib.checklist import AUTHOR
 from leuknb.lib.errors import InputError
 from leuknb.lib.models import predict
 from leuknb.lib.readout import Readout
-from leuknb.lib.run_cards import data_card
+from leuknb.lib.public_set import public_card, public_digests
+from leuknb.lib.run_cards import SEEK, data_card, run_data_card
 from leuknb.lib.runs import Run
 from leuknb.report import counts_html, plot_comparison, write_report
 
@@ -185,6 +189,57 @@ def test_the_cards_say_what_was_counted_and_leave_the_rest(made):
     assert "AlexNet + " in model and "# Intended use" in model and "not for diagnosis" in model
     html = (run.path / "report.html").read_text(encoding="utf-8").partition('<section id="cards"')[2].partition("</section>")[0]
     assert all(words in html for words in ("The model card", "The data card", "<h3>Intended use</h3>", "Patients are not known", f">{run.classes[0]}</td>"))
+
+
+def test_the_data_card_reports_what_the_run_sought_and_nothing_else(made, tmp_path):
+    run = made[0]
+    card = (run.path / "data-card.md").read_text(encoding="utf-8")
+    assert card.count(SEEK) == 2 and "## Overlaps" in card and "## Streams of file order" in card
+    scenes = {"pairs": 3, "images": 1, "search": "near", "streams": [{"class": "Pro", "first": 9, "last": 40, "period": 3}]}
+    card = data_card(run.catalogue, facts={"scenes": scenes})
+    assert "- 3 pairs of images that show parts of one field, shifted, sought among neighbours by colour" in card and "- 1 image in such pairs" in card
+    assert "- Pro, files 9 to 40: 3 streams in turn." in card and "whether it is a slide is not known" in card and SEEK not in card
+    none = data_card(run.catalogue, facts={"scenes": scenes | {"search": "full", "streams": []}})
+    assert "- None were found in turn: file order stands." in none and "sought among all pairs of a class" in none
+    older = {name: value for name, value in scenes.items() if name != "streams"}
+    assert data_card(run.catalogue, facts={"scenes": older}).count(SEEK) == 1, "a run that recorded no streams"
+
+
+@pytest.mark.parametrize("found, words", [(True, "25.5 %: more than chance explains"), (False, "25.5 %: no more than chance explains")])
+def test_the_data_card_reads_the_corner_of_the_scale_bar_from_the_audit(made, tmp_path, found, words):
+    run = Run(shutil.copytree(made[0].path, tmp_path / "run"))
+    shutil.rmtree(run.path / "audit", ignore_errors=True)
+    assert "Not examined; `leuknb audit`" in run_data_card(run)
+    table = pd.DataFrame({"name": ["scale-bar corner", "opposite corner"], "accuracy": [0.753, 0.255], "found": [found, False]})
+    (run.path / "audit").mkdir()
+    table.to_csv(run.path / "audit" / "audit-shortcuts.csv", index=False)
+    assert f"predicts the class of 75.3 % of the held-out images, the opposite one that of {words}" in run_data_card(run)
+
+
+def test_the_data_card_says_what_segmented_images_hold(tmp_path):
+    from leuknb.patients import make_smears
+    from leuknb.segment import segment_folder
+    smears = make_smears(tmp_path / "smears", 16, 8, size=96, seed=3, progress=False)
+    cat = catalogue(smears / "catalogue.csv")
+    told = re.search(r"In (\d+) of (\d+) segmented images examined", data_card(cat))
+    assert told[1] == told[2] and int(told[2]) >= 12
+    segment_folder(smears / "Original", tmp_path / "rgb", progress=False)
+    twins = {path.stem: str(path) for path in (tmp_path / "rgb").rglob("*.*")}
+    own = cat.assign(path=[twins.get(Path(path).stem, path) if kind == "segmented" else path for path, kind in zip(cat["path"], cat["variant"])])
+    assert "In 0 of" in data_card(own)
+    assert "There are no segmented images" in data_card(cat[cat["variant"] == "original"])
+    assert "no segmented image can be compared" in data_card(cat.assign(path="gone.png"))
+
+
+def test_what_is_known_of_the_public_images_is_said_of_no_other(made):
+    cat = made[0].catalogue
+    digests = itertools.cycle(sorted(public_digests()))
+    ours = cat.assign(sha256=[f"{next(digests)}{'0' * 58}" for _ in range(len(cat))])
+    card, other = data_card(ours), ours["sha256"].where(np.arange(len(ours)) != np.flatnonzero(ours["variant"] == "original")[-1], "f" * 64)
+    assert all(text.strip() in card for text in public_card().values()) and AUTHOR not in card
+    for unlike in (cat, ours.assign(sha256=other), ours.assign(sha256=""), ours[ours["variant"] == "segmented"]):
+        card = data_card(unlike)
+        assert AUTHOR in card and "Tehran" not in card and "haematogones" not in card and "whole set" not in card
 
 
 def test_every_figure_has_a_text_and_every_link_a_target(made):

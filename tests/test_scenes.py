@@ -216,12 +216,24 @@ def test_guarded(fields):
     cat = catalogue(root)
     assert guarded(cat)[0] is cat and guarded(cat)[1] == {}
     joined, facts = guarded(cat, find=True, lock=True, embargo=2, progress=False)
-    assert facts == {"scenes": {"pairs": 8, "images": 16, "search": "full"}, "locked": {"images": 4, "open": len(joined)}}
+    assert facts == {"scenes": {"pairs": 8, "images": 16, "search": "full", "streams": []}, "locked": {"images": 4, "open": len(joined)}}
     parts = locked(with_scenes(cat, scenes(cat, progress=False)), embargo=2)
     assert set(joined["image"]) == set(parts["image"][parts["split"] == "train"])
     assert all(joined[joined["image"].isin(pair)]["group"].nunique() <= 1 for pair in truth)
     with pytest.raises(InputError, match="has no original image"):
         guarded(cat.assign(variant="segmented"), find=True)
+
+
+def test_streams_in_turn_are_recorded(fields, monkeypatch):
+    cat = catalogue(fields[0])
+    first = cat["label"].cat.categories[0]
+
+    def drawn(rows, progress):
+        table, mixed = rows[["image", "label"]].assign(stream="x 1", period=1, support=1.0), rows.index[rows["label"] == first][1:4]
+        table.loc[mixed, "stream"], table.loc[mixed, "period"] = ["x 2a", "x 2b", "x 2a"], 2
+        return table
+    monkeypatch.setattr(module, "streams", drawn)
+    assert guarded(cat, find=True, progress=False)[1]["scenes"]["streams"] == [{"class": first, "first": 2, "last": 4, "period": 2}]
 
 
 def test_blocks_by_stream_and_those_that_leave_too_little(monkeypatch):

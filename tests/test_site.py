@@ -68,6 +68,12 @@ def test_broken_links_and_what_loads_from_elsewhere_are_found(tmp_path):
                                                        "would load https://x.org/a.png"]
 
 
+def test_the_data_card_is_that_of_reports():
+    from leuknb.lib.public_set import public_card
+    page = build_site.written((ROOT / "docs" / "explain" / "data-card.md").read_text(encoding="utf-8"), PAGES)
+    assert all(title in page and text.strip() in page for title, text in public_card().items()) and "{{" not in page
+
+
 def test_the_first_picture_of_a_notebook():
     picture = base64.b64encode(b"jpeg").decode()
     assert build_site.first_picture({"image/jpeg": picture}) == (".jpg", picture)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ORDER = """errors names settings progress readers light depth workers | files devices templates glass stain | cache large neighbours datasets layouts columns folders csv_files twins registration tables synth weights ruler measured | architectures | timm_networks | segment checks chapters laboratories | data scenes splits patients networks
-    preprocess metrics clusters nulls moments | extract sources | compare calibration | clinical | published | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
+    preprocess metrics clusters nulls moments | extract sources | compare calibration | clinical | published public_set | claims | backbones batches cards cut training tuning head paper | knn svm | heads scoring novelty | shortcuts cells tiles shifts ablations fields
     finetune pretrain robust | leakage | config | runs models shards | outside external_page outoffold streaming refits | audit external annotations stored course hub | readout | checklist run_cards sections | report | results | theirs misread explain agreement | widgets state |
     fragments | panels cell_panel detail maps raters patient_table toolbar pairs | explore page | commands cli"""
 RANK = {name: i for i, level in enumerate(ORDER.split("|")) for name in level.split()}

@@ -22,7 +22,7 @@ from leuknb.calibration import risk_coverage
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead
 from leuknb.lib.cache import cache_folder
-from leuknb.lib.clusters import stretches
+from leuknb.lib.clusters import period_table, stretches
 from leuknb.lib.files import digest
 from leuknb.lib.registration import Register, neighbour_pairs, overlapping_pairs, thumbnails
 from leuknb.novelty import NoveltyScore
@@ -49,11 +49,7 @@ def lags(rows, args):
 
 def stream_table(rows, args):
     "First and last file of each stretch."
-    table = streams(rows)
-    table["file"], table["stretch"] = table.groupby("label", observed=True).cumcount() + 1, table["stream"].str.rstrip("abcdef")
-    found = table.groupby(["label", "stretch"], observed=True, sort=False).agg(
-        first=("file", "min"), last=("file", "max"), period=("period", "first"), support=("support", "mean"))
-    return found.reset_index().rename(columns={"label": "class"}).drop(columns="stretch")
+    return period_table(streams(rows))
 
 
 def across(rows, pairs):

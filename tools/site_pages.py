@@ -10,6 +10,7 @@ from pathlib import Path
 
 import leuknb
 from leuknb.lib.course import REPOSITORY, exercises, read_cells, reading_minutes, source
+from leuknb.lib.public_set import listing, prevalence_line, public_card
 
 STAGES = {"000": "The tour", "0": "Images", "1": "Cells", "2": "Networks", "3": "Heads", "4": "Training", "5": "Measuring",
           "6": "Can it be believed?", "7": "Whole runs", "8": "Looking", "r": "All measured tables"}
@@ -23,15 +24,10 @@ def made(paths, thumbnails, part):
 
 def facts():
     "Facts that the written pages show, from the package's data: name -> Markdown."
-    from leuknb.lib.datasets import DATASET
     card = json.loads((Path(leuknb.__file__).parent / "assets/weights/alexnet.json").read_text(encoding="utf-8"))
-    classes = "; ".join(f"{name}: {about['images']:,}, {about['meaning']}" for name, about in DATASET["classes"].items())
-    dataset = {"name": DATASET["name"], "source": DATASET["source"], "images": f"{DATASET['images']:,}, {DATASET['format']}, "
-               f"{DATASET['width']} x {DATASET['height']} pixels, each with a segmented twin", "classes": classes,
-               "patients": f"{DATASET['patients']}, not named", "citation": DATASET["citation"], "publication": DATASET["publication"],
-               "licence": DATASET["licence"]}
     weights = {name: card[name] for name in ("trained_on", "steps", "crops", "size", "layers", "pool", "digest", "machine", "choice", "use")}
-    return {"dataset": listing(dataset), "weights": listing(weights), "learned": learned(card), **measured_facts()}
+    public = "\n\n".join(f"### {title}\n\n{text.strip()}" for title, text in public_card().items())
+    return {"public set": public, "prevalence": prevalence_line(), "weights": listing(weights), "learned": learned(card), **measured_facts()}
 
 
 LEARNED = {"plasma_r": "colour of the plasma (red)", "cytoplasm_r": "colour of the cytoplasm (red)", "nucleus_r": "colour of the nucleus (red)",
@@ -45,41 +41,18 @@ def learned(card):
 
 
 def measured_facts():
-    "Facts of the public images and of models on them, from the measured tables."
-    from leuknb.lib.clinical import predictive_values
+    "Facts of models on the public images, from the measured tables."
     from leuknb.lib.measured import measured
     from leuknb.lib.tables import interval, percent
-    counts, fields, corner = measured("scenes-counts"), measured("scenes-fields").set_index("class").loc["all"], measured("audit-shortcuts")
-    turns = measured("scenes-streams").query("period > 1")
-    corner = corner.query("split == 'paper'").set_index("name")["accuracy"]
-    facts = {"copies": f"{counts['copies'].sum()} of {counts['images'].sum():,} original images have the same bytes as another one; "
-                       f"{counts['groups'].sum():,} groups of near-identical thumbnails",
-             "shifted fields": f"{fields['pairs']:,.0f} pairs of images show parts of one field, of which the search for near-duplicates groups "
-                               f"{fields['grouped']:.0f}; images of one field are up to {fields['farthest']:.0f} files apart; {counts['scenes'].sum():,} scenes",
-             "streams in turn": "; ".join(f"{r['class']}, files {r['first']} to {r['last']}: {r['period']} in turn" for _, r in turns.iterrows()),
-             "scale bar": f"the corner with it predicts the class of {percent(corner['scale-bar corner'])} % of the held-out images of a random split, "
-                          f"the opposite corner {percent(corner['opposite corner'])} %"}
     ladder = measured("scenes-ladder").query("unit == 'files'").fillna({"note": ""})
     steps = {name: "; ".join(f"{r.embargo} files between: {percent(r.accuracy)} % ({interval(r.low, r.high)})" + (", a rough interval: few stretches with errors" if "few" in r.note else "")
                              for r in part[~part["control"]].itertuples()) for name, part in ladder.groupby("model", sort=False)}
     names = {"plain-lda": "with linear discriminants", "white-lda": "white-normalised, with linear discriminants", "robust": "in the robust recipe",
              "colour": "for comparison: 96 numbers about colour, SVM"}
     bccd = measured("external").set_index("model").loc["robust"]
-    screen = measured("compare-screening").query("split == 'blocks' and head == 'svm' and rule == 'as predicted'").iloc[0]
-    pair = [[screen[f"{name}{end}"] for end in ("", "_low", "_high")] for name in ("sensitivity", "specificity")]
-    share = 1 - sum(counts["images"][counts["class"] == "Benign"]) / counts["images"].sum()
-    here, rare = (predictive_values(*pair, prevalence)[0][0] for prevalence in (share, 0.01))
-    return {"known": listing(facts), "ladder": listing({about: steps[name] for name, about in names.items() if name in steps}),
+    return {"ladder": listing({about: steps[name] for name, about in names.items() if name in steps}),
             "bccd": f"Of {bccd['BCCD, n']:.0f} fields of another laboratory without leukaemia, the robust recipe calls {percent(bccd['specificity, %'] / 100)} % "
-                    f"({interval(bccd['low'] / 100, bccd['high'] / 100)}) Benign, and flags {bccd['flagged, %']:.0f} % as far from its training images.",
-            "prevalence": f"At sensitivity {percent(pair[0][0])} % and specificity {percent(pair[1][0])} % (SVM by stretches of files), a positive call is right in "
-                          f"{100 * here:.1f} % of cases here, where {100 * share:.0f} % of the images are leukaemia, and in {100 * rare:.0f} % at a prevalence of 1 %."}
-
-
-def listing(values):
-    "Names and values as a table."
-    rows = [f"| {name.replace('_', ' ')} | {cell(', '.join(v) if isinstance(v, list) else str(v))} |" for name, v in values.items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
+                    f"({interval(bccd['low'] / 100, bccd['high'] / 100)}) Benign, and flags {bccd['flagged, %']:.0f} % as far from its training images."}
 
 
 def heading(path):

@@ -100,6 +100,17 @@ def stretches(
         names[places] = [f"{label} {number + 1}" for number in numbers]
     return pd.Series(names).groupby(rows["group"].to_numpy()).transform("first").to_numpy()
 
+# %% ../../nbs/lib/clusters.ipynb #ef59d6aa
+def period_table(
+    table: pd.DataFrame,  # image, label, stream, period, support, in file order
+) -> pd.DataFrame:  # class, first, last (files of a class, from 1), period, support
+    "List the parts of file order that have one period."
+    table = table.assign(label=table["label"].astype(str), part=table["stream"].str.rstrip("abcdef"))
+    table["file"] = table.groupby("label").cumcount() + 1
+    found = table.groupby(["label", "part"], sort=False).agg(
+        first=("file", "min"), last=("file", "max"), period=("period", "first"), support=("support", "mean"))
+    return found.reset_index().drop(columns="part").rename(columns={"label": "class"})
+
 # %% ../../nbs/lib/clusters.ipynb #a30793f8
 def clusters_of(
     cat: pd.DataFrame,  # a catalogue
