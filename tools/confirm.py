@@ -1,6 +1,6 @@
 """Test what choose.py chose on the locked files, once, and log that it was done.
 
-    python tools/confirm.py DIR --choices leuknb/assets/measured/choices.csv [--log tools/confirmations.csv] --confirm
+    python tools/confirm.py DIR --choices leuknb/assets/measured/choices.csv [--log leuknb/assets/measured/confirmations.csv] --confirm
 
 Each confirmation wears the locked files out: the log counts them, and is committed. Without --confirm it only says what would be tested, and how often the
 locked files were used before. They are clean only for choices that were made without them, from the weights on.
@@ -38,7 +38,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--choices", default=str(ROOT / "leuknb" / "assets" / "measured" / "choices.csv"))
-    p.add_argument("--log", default=str(ROOT / "tools" / "confirmations.csv"))
+    p.add_argument("--log", default=str(ROOT / "leuknb" / "assets" / "measured" / "confirmations.csv"))
     p.add_argument("--confirm", action="store_true")
     args = p.parse_args()
     if not Path(args.choices).exists():
