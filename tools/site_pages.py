@@ -10,7 +10,7 @@ from pathlib import Path
 
 import leuknb
 from leuknb.lib.course import REPOSITORY, exercises, read_cells, reading_minutes, source
-from leuknb.lib.public_set import listing, prevalence_line, public_card
+from leuknb.lib.public_set import prevalence_line, public_card
 
 STAGES = {"000": "The tour", "0": "Images", "1": "Cells", "2": "Networks", "3": "Heads", "4": "Training", "5": "Measuring",
           "6": "Can it be believed?", "7": "Whole runs", "8": "Looking", "r": "All measured tables"}
@@ -53,6 +53,12 @@ def measured_facts():
     return {"ladder": listing({about: steps[name] for name, about in names.items() if name in steps}),
             "bccd": f"Of {bccd['BCCD, n']:.0f} fields of another laboratory without leukaemia, the robust recipe calls {percent(bccd['specificity, %'] / 100)} % "
                     f"({interval(bccd['low'] / 100, bccd['high'] / 100)}) Benign, and flags {bccd['flagged, %']:.0f} % as far from its training images."}
+
+
+def listing(values):
+    "Names and values as a table."
+    rows = [f"| {name.replace('_', ' ')} | {cell(', '.join(v) if isinstance(v, list) else str(v))} |" for name, v in values.items()]
+    return "\n".join(["| | |", "|---|---|", *rows])
 
 
 def heading(path):

@@ -6,7 +6,6 @@
 __all__ = ['public_card']
 
 # %% ../../nbs/lib/public_set.ipynb #00487bb5
-import re
 from functools import cache
 from importlib.resources import files
 
@@ -19,11 +18,8 @@ from .tables import percent
 
 # %% ../../nbs/lib/public_set.ipynb #6b987a54
 def listing(values: dict) -> str:  # Markdown
-    "Write names and values as a table; nothing in them is markup."
-    plain = lambda value: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    escaped = lambda value: re.sub(r"([|<>*_`\[\]{}$\\])", r"\\\1", plain(value))
-    rows = [f"| {name.replace('_', ' ')} | {escaped(value)} |" for name, value in values.items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
+    "Write names and values as a list."
+    return "\n".join(f"- **{name}**: {value}" for name, value in values.items())
 
 
 def origin() -> str:  # Markdown
