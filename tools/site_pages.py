@@ -10,7 +10,7 @@ from pathlib import Path
 
 import leuknb
 from leuknb.lib.course import REPOSITORY, exercises, read_cells, reading_minutes, source
-from leuknb.lib.public_set import prevalence_line, public_card
+from leuknb.lib.public_set import choices_line, prevalence_line, public_card
 
 STAGES = {"000": "The tour", "0": "Images", "1": "Cells", "2": "Networks", "3": "Heads", "4": "Training", "5": "Measuring",
           "6": "Can it be believed?", "7": "Whole runs", "8": "Looking", "r": "All measured tables"}
@@ -27,7 +27,7 @@ def facts():
     card = json.loads((Path(leuknb.__file__).parent / "assets/weights/alexnet.json").read_text(encoding="utf-8"))
     weights = {name: card[name] for name in ("trained_on", "steps", "crops", "size", "layers", "pool", "digest", "machine", "choice", "use")}
     public = "\n\n".join(f"### {title}\n\n{text.strip()}" for title, text in public_card().items())
-    return {"public set": public, "prevalence": prevalence_line(), "weights": listing(weights), "learned": learned(card), **measured_facts()}
+    return {"public set": public, "prevalence": prevalence_line(), "choices": choices_line(), "weights": listing(weights), "learned": learned(card), **measured_facts()}
 
 
 LEARNED = {"plasma_r": "colour of the plasma (red)", "cytoplasm_r": "colour of the cytoplasm (red)", "nucleus_r": "colour of the nucleus (red)",

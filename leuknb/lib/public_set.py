@@ -59,6 +59,21 @@ def prevalence_line() -> str:
             f"files), a positive call is right in {100 * here:.1f} % of cases here, where {100 * share:.0f} % of the "
             f"images are leukaemia, and in {100 * rare:.0f} % at a prevalence of 1 %.")
 
+# %% ../../nbs/lib/public_set.ipynb #9d6ca6fa
+def choices_line() -> str:
+    "Say what the choices cost that were made anew without the locked files, and what the looks at these gave."
+    scores, looks = measured("choices-scores"), measured("confirmations")
+    whole = measured("choices").set_index("block").loc["all"]
+    found = ", ".join(f"{percent(look['value'])} % of {look['n']} images" for _, look in looks.iterrows())
+    few = looks["note"].str.startswith("too few").all()
+    interval = ", the errors in too few stretches for an interval" if few else ""
+    highest, nested = percent(whole["inner"]), percent(whole["outer"])
+    times = "once" if len(looks) == 1 else f"{len(looks)} times"
+    return (f"Chosen anew without the locked fifth, the best of {len(scores)} combinations of weights, layer, size, head "
+            f"and recipe has {highest} % by blocks, and what nested blocks choose {nested} %: "
+            f"{100 * whole['optimism']:.1f} points are optimism. The locked files were looked at {times}: {found} "
+            f"right{interval}.")
+
 # %% ../../nbs/lib/public_set.ipynb #efe6aeb4
 def public_card() -> dict[str, str]:  # title -> Markdown
     "Describe the public images: origin, what was counted in all of them, what is not known."
