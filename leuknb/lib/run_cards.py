@@ -111,7 +111,7 @@ def overlap_lines(scenes: dict | None) -> list[str]:  # facts that `guarded` rec
         return [SEEK]
     where = "all pairs of a class" if scenes["search"] == "full" else "neighbours by colour, thumbnail and file order"
     return [f"{plural(scenes['pairs'], 'pair')} of images that show parts of one field, shifted, sought among {where}.",
-            f"{plural(scenes['images'], 'image')} in such pairs; each pair stays in one set."]
+            f"{plural(scenes['images'], 'image')} in such pairs; those of a pair are in one group."]
 
 
 def stream_lines(scenes: dict | None) -> list[str]:  # facts that `guarded` recorded
