@@ -68,7 +68,7 @@ def known_patients(images: pd.DataFrame, run: Run, variant: str) -> list[str]:
     patients = set(rows["patient"].astype(str)) if "patient" in rows else set()
     return sorted((set(images["group"]) & patients) - {""})
 
-
+# %% ../../nbs/lib/outside.ipynb #dc7557ee
 def trained_on(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (n,) bool
     "Mark the images whose bytes are those of a training image."
     seen = set(training_rows(run, variant)["sha256"])
@@ -121,7 +121,8 @@ def without_known(sets: dict, run: Run, variant: str, on_bad: str, lines: list) 
         copied = ~same & copied_from(images, run, variant)
         kinds = {"are training images of the run, with the same bytes": same,
                  "are training images of the run at another size, or compressed again": copied}
-        texts += [f"{name}: {mask.sum()} of {plural(len(mask), 'image')} {what}" for what, mask in kinds.items() if mask.any()]
+        texts += [f"{name}: {mask.sum()} of {plural(len(mask), 'image')} {what}"
+                  for what, mask in kinds.items() if mask.any()]
         known[name] = same | copied
     if texts and (on_bad == "error" or any(mask.all() for mask in known.values())):
         remedy = 'a model is not tested on what it learned from; go on without them: on_bad="skip"'

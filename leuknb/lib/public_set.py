@@ -65,12 +65,12 @@ def choices_line() -> str:
     scores, looks = measured("choices-scores"), measured("confirmations")
     whole = measured("choices").set_index("block").loc["all"]
     found = ", ".join(f"{percent(look['value'])} % of {look['n']} images" for _, look in looks.iterrows())
-    few = looks["note"].str.startswith("too few").all()
-    interval = ", the errors in too few stretches for an interval" if few else ""
+    rough = looks["note"].str.startswith("too few").all()
+    interval = ", the errors in too few stretches for an interval" if rough else ""
     highest, nested = percent(whole["inner"]), percent(whole["outer"])
     times = "once" if len(looks) == 1 else f"{len(looks)} times"
-    return (f"Chosen anew without the locked fifth, the best of {len(scores)} combinations of weights, layer, size, head "
-            f"and recipe has {highest} % by blocks, and what nested blocks choose {nested} %: "
+    return (f"Chosen anew without the locked fifth, the best of {len(scores)} combinations of weights, layer, size, "
+            f"head and recipe has {highest} % by blocks, and what nested blocks choose {nested} %: "
             f"{100 * whole['optimism']:.1f} points are optimism. The locked files were looked at {times}: {found} "
             f"right{interval}.")
 
