@@ -166,7 +166,7 @@ def set_of(path, run, **options):
                     **dict(label_from=None, group_from=None, columns={}, variant="original") | options)
 
 
-def test_sets_from_elsewhere(run, held, tmp_path):
+def test_sets_from_elsewhere(run, held, tmp_path, monkeypatch):
     rows = training_rows(run, "original")
     home = home_set(run, "original", run.classes[1:])
     assert home["path"].astype(str).tolist() == held and (home["positive"] == (home["true"] != "Benign")).all()
@@ -183,6 +183,10 @@ def test_sets_from_elsewhere(run, held, tmp_path):
         image.resize((190, 185)).save(tmp_path / "c_1.jpg", quality=60)
     more = pd.DataFrame({"path": [tmp_path / name for name in ("a_1.png", "b_0.jpg", "c_1.jpg", "gone.png")]})
     assert copied_from(more, run, "original").tolist() == [False, True, True, False]
+    monkeypatch.setattr("leuknb.lib.outside.MANY", 3)
+    assert copied_from(more, run, "original") is None
+    assert len(without_known({"x": more}, run, "original", "skip", told := [])["x"]) == 3 and "only their bytes are compared" in told[0]
+    monkeypatch.undo()
     with pytest.raises(InputError, match="1 of 4 images are training images of the run at another size"):
         without_known({"x": more}, run, "original", "error", [])
     assert without_known({"x": more}, run, "original", "skip", lines)["x"]["path"].map(lambda path: path.name).tolist() == ["a_1.png", "gone.png"]

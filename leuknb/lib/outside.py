@@ -19,7 +19,7 @@ from .models import training_rows
 from .runs import Run
 from .sources import camera_facts, sessions, source_images, truth_of
 from ..splits import train_test_rows
-from ..twins import copies
+from ..twins import MANY, copies
 
 # %% ../../nbs/lib/outside.ipynb #3205daa1
 FACTS = ["path", "found", "true", "positive", "group", "camera", "session", "size", "format"]
@@ -76,12 +76,14 @@ def trained_on(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (
     return np.array(parallel_map(known, images["path"].tolist(), "comparing with the training images"), bool)
 
 
-def copied_from(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray:  # (n,) bool
-    "Mark the images that are a training image at another size or compression; those that cannot be read are not."
-    seen = training_rows(run, variant)["path"].tolist()
+def copied_from(images: pd.DataFrame, run: Run, variant: str) -> np.ndarray | None:  # (n,) bool
+    "Mark the images that are a training image at another size or compression; None: not sought among so many, or none."
+    seen = [path for path in training_rows(run, variant)["path"] if os.path.exists(path)]
+    if not 0 < len(seen) <= MANY:
+        return None
     thumbs = parallel_map(_thumbnail, [*seen, *images["path"]], "comparing with the training images")
     pairs, _ = copies(np.stack(thumbs))
-    old, new = pairs[(pairs[:, 0] < len(seen)) & (pairs[:, 1] >= len(seen))].T
+    new = pairs[(pairs[:, 0] < len(seen)) & (pairs[:, 1] >= len(seen)), 1]
     return np.isin(np.arange(len(images)), new - len(seen))
 
 
@@ -117,13 +119,15 @@ def without_known(sets: dict, run: Run, variant: str, on_bad: str, lines: list) 
     "Leave out images that the model was trained on, or refuse them; what was left out is added to the lines."
     known, texts = {}, []
     for name, images in sets.items():
-        same = trained_on(images, run, variant)
-        copied = ~same & copied_from(images, run, variant)
+        same, copied = trained_on(images, run, variant), copied_from(images, run, variant)
+        if copied is None:
+            lines.append(f"{name}: the training images are gone, or more than {MANY:,}; only their bytes are compared")
         kinds = {"are training images of the run, with the same bytes": same,
-                 "are training images of the run at another size, or compressed again": copied}
+                 "are training images of the run at another size, or compressed again":
+                 ~same & (copied is not None and copied)}
         texts += [f"{name}: {mask.sum()} of {plural(len(mask), 'image')} {what}"
                   for what, mask in kinds.items() if mask.any()]
-        known[name] = same | copied
+        known[name] = np.any(list(kinds.values()), axis=0)
     if texts and (on_bad == "error" or any(mask.all() for mask in known.values())):
         remedy = 'a model is not tested on what it learned from; go on without them: on_bad="skip"'
         raise InputError("\n".join([*texts, remedy]))
