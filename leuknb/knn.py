@@ -6,10 +6,13 @@
 __all__ = ['KNNHead']
 
 # %% ../nbs/30_knn.ipynb #9d54cb9e
+from hashlib import sha256
+
 import numpy as np
 from sklearn.metrics import pairwise_distances
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
+from threadpoolctl import threadpool_limits
 
 from .lib.errors import InputError, check_choice, check_number
 from .lib.head import Head, as_grid, scaled, scaled_training
@@ -121,8 +124,13 @@ class KNNHead(Head):
         return f"neighbours by {short.directions.shape[1]} leading directions, among the rows in {VISITS} cells"
 
     def _keep(self, rows_of, n):
-        "Shorten all rows and sort them into cells."
-        self.training_ = np.concatenate([self._short(rows_of(block)) for block in gen_batches(n, ROWS)])
+        "Shorten all rows and sort them into cells; digest them before, as products differ between processors."
+        total, short = sha256(), []
+        for block in gen_batches(n, ROWS):
+            rows = rows_of(block)
+            total.update(np.ascontiguousarray(rows))
+            short.append(self._short(rows))
+        self.training_, self.rows_ = np.concatenate(short), total.hexdigest()
         self._cells = Cells(self.training_)
 
     def _lengths(self, Z):
@@ -147,7 +155,12 @@ class KNNHead(Head):
 
     def restore(self, X, path):
         "Take the training features again, which the head's file does not hold."
-        if hasattr(self, "directions_"):
-            scaled_training(self, X, path, slice(0))  # checks their shape
-            return self._keep(lambda rows: scaled(X[rows], self.mean_, self.scale_), len(X))
-        self.training_ = scaled_training(self, X, path)
+        if not hasattr(self, "directions_"):
+            self.training_ = scaled_training(self, X, path)
+            return
+        scaled_training(self, X, path, slice(0))  # checks their shape
+        digested = hasattr(self, "rows_")  # older files have a digest of the shortened rows
+        with threadpool_limits(1, user_api="blas"):  # as when it was fitted: the same bits
+            self._keep(lambda rows: scaled(X[rows], self.mean_, self.scale_), len(X))
+        if not digested:
+            del self.rows_

@@ -276,6 +276,8 @@ NOT_SAVED = ("training_", "support_vectors_")  # attributes that are rows of the
 
 def rows_digest(head: Head) -> str:
     "Compute a digest of the training rows that a head decides by; the same for all heads that need none."
+    if hasattr(head, "rows_"):  # taken before the rows were shortened
+        return head.rows_
     return digest(*[vars(head)[name] for name in NOT_SAVED if name in vars(head)])
 
 
