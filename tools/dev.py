@@ -65,7 +65,8 @@ def torch_build(platform=sys.platform, environ=os.environ):
 def installers(extras, build, uv=program("uv")):
     "The ways to install, the best first: by uv with the CPU build, by uv, by pip."
     what = ["-q", "-c", "constraints.txt", "-e", f".[{','.join(extras)}]"]
-    by_uv = [uv, "pip", "install", "--refresh-package", "leuknb"]  # uv does not see that settings.ini has changed
+    by_uv = [uv, "pip", "install", "--compile-bytecode",  # as pip does; else each kernel compiles torch anew where Python may not write bytecode
+             "--refresh-package", "leuknb"]  # uv does not see that settings.ini has changed
     cpu = [[*by_uv, "--torch-backend", "cpu", *what]] if build == "cpu" else []
     return [*cpu, [*by_uv, *what], [PYTHON, "-m", "pip", "install", *what]]
 
