@@ -3,7 +3,10 @@ import runpy
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from leuknb.scenes import training_sizes
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
@@ -40,3 +43,15 @@ def test_every_part_is_a_tool_with_these_options(tool):
     for name, *arguments in tool["PARTS"].values():
         text = (TOOLS / f"{name}.py").read_text(encoding="utf-8")
         assert all(f'"{option}"' in text for option in arguments if option.startswith("--")), name
+
+
+def test_a_control_has_as_many_training_images_but_no_embargo():
+    parts_of = runpy.run_path(str(TOOLS / "measure_ablations.py"))["parts_of"]
+    names = [f"{label}-{k:03}" for label in ("Benign", "Pro") for k in range(60)]
+    rows = pd.DataFrame({"image": names, "path": names, "label": [name.partition("-")[0] for name in names], "variant": "original", "group": names})
+    apart, control, bare = (parts_of(rows, name) for name in ("blocks-8", "blocks-8-control", "blocks"))
+    labels = rows.set_index("image")["label"]
+    assert training_sizes(apart, labels).equals(training_sizes(control, labels))
+    assert control[control["split"] == "test"].equals(bare[bare["split"] == "test"])
+    near = control.merge(apart[apart["split"] == "embargo"], on=["image", "fold"])
+    assert (near["split_x"] == "train").any(), "images that the embargo leaves out may be trained on"

@@ -1,10 +1,11 @@
 """Measure the table of nbs/64_ablations.ipynb on a folder with the real images.
 
-    python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-150] [--draws 200]
+    python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-75-control,...] [--draws 200]
 
-The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv:
-a row for each ablation and split, how many images could be ablated, and where an interval rests on few clusters; ablations-swap.csv:
-whether a model of whole images follows the cells or the background; and ablations-variants.csv: trained on original images and tested on segmented ones, and back.
+The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv: a row for each
+ablation and split (blocks at a distance beside a control of equal size without it), how many images could be ablated, and where an interval rests on few
+clusters; ablations-swap.csv: whether a model of whole images follows the cells or the background; and ablations-variants.csv: trained on original images
+and tested on segmented ones, and back.
 """
 import argparse
 from pathlib import Path
@@ -19,7 +20,7 @@ from leuknb.lib.cache import cache_folder
 from leuknb.lib.clusters import clustered_interval, clusters_of
 from leuknb.lib.files import atomic, digest
 from leuknb.lib.nulls import ridge_correct
-from leuknb.scenes import scenes, with_scenes
+from leuknb.scenes import scenes, thinned, training_sizes, with_scenes
 from leuknb.splits import split
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,9 +39,12 @@ def kept_features(paths, name, progress=True):
 
 
 def parts_of(rows, name):
-    "A split by its name, such as blocks-75."
-    scheme, _, embargo = name.partition("-")
-    return split(rows, scheme, **({"embargo": int(embargo or 0), "folds": 5} if scheme == "blocks" else {}))
+    "A split by its name: blocks-75, or blocks-75-control, no embargo but training sets thinned to the sizes of blocks-75."
+    scheme, *more = name.split("-")
+    if more[1:]:
+        labels = rows.set_index("image")["label"]
+        return thinned(parts_of(rows, scheme), training_sizes(parts_of(rows, f"{scheme}-{more[0]}"), labels), labels)
+    return split(rows, scheme, **({"embargo": int(more[0] if more else 0), "folds": 5} if scheme == "blocks" else {}))
 
 
 def few_clusters(rows, parts, scheme):
@@ -68,7 +72,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--every", type=int, default=1, help="of how many images of a class one is taken")
-    p.add_argument("--splits", default="paper,blocks,blocks-75,blocks-150")
+    p.add_argument("--splits", default="paper,blocks,blocks-75,blocks-75-control,blocks-150,blocks-150-control")
     p.add_argument("--draws", type=int, default=200)
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured" / "ablations.csv"))
     args = p.parse_args()
@@ -88,7 +92,8 @@ def main():
     swap = swap_table(rows, parts_of(rows, "blocks-75"), "blocks")
     swap.to_csv(Path(args.out).with_name("ablations-swap.csv"), index=False, float_format="%.5g", lineterminator="\n")
     print(swap.to_string())
-    variants = crossings(args.data, rows, args.splits.split(","))
+    apart = [name for name in args.splits.split(",") if not name.endswith("-control")]
+    variants = crossings(args.data, rows, apart)
     variants.to_csv(Path(args.out).with_name("ablations-variants.csv"), index=False, float_format="%.5g", lineterminator="\n")
     print(variants.to_string())
 
