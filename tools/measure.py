@@ -108,7 +108,8 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "vgg19-random-tuned": ("measure", "DIR", "--backbones", "vgg19", "--heads", "fine-tuned"),
     "robust-parts": ("measure_robust", "DIR", "--parts", "parts"),
 }
-MINUTES = {"scenes, up to the ladder, with their features": 55, "scenes-open": 20, "choose": 18, "inner folds of two heads (of scenes)": 10, "audit-shortcuts": 7}
+MINUTES = {"scenes, up to the ladder, with their features": 55, "scenes-open": 20, "choose": 18, "inner folds of two heads (of scenes)": 10, "audit-shortcuts": 7,
+           "ablations, with their features, up to the swap": 85}
 
 
 def call(tool, *arguments):
@@ -120,7 +121,7 @@ def measure_all(arguments, call=call, done=ROOT / "runs" / "measured" / "all.csv
     "Call the measuring tools in an order, skip what is finished, and return how long each part took."
     known = ", ".join(f"{name} {minutes}" for name, minutes in MINUTES.items())
     p = argparse.ArgumentParser(prog="measure.py all", description="Every measured table, by one command. Minutes of one processor that were measured "
-                                f"(public images, no GPU; but for the first the features of whole images were stored before): {known}. The other parts were not timed.")
+                                f"(public images, no GPU; for all but these with features, the features of whole images were stored before): {known}. The other parts were not timed.")
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
     p.add_argument("--again", action="store_true", help="measure finished parts again")
