@@ -109,7 +109,7 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "robust-parts": ("measure_robust", "DIR", "--parts", "parts"),
 }
 MINUTES = {"scenes, up to the ladder, with their features": 55, "scenes-open": 20, "choose": 18, "inner folds of two heads (of scenes)": 10, "audit-shortcuts": 7,
-           "ablations, with their features, up to the swap": 85}
+           "ablations, with their features, up to the swap": 81}
 
 
 def call(tool, *arguments):
