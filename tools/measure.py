@@ -121,7 +121,7 @@ def measure_all(arguments, call=call, done=ROOT / "runs" / "measured" / "all.csv
     "Call the measuring tools in an order, skip what is finished, and return how long each part took."
     known = ", ".join(f"{name} {minutes}" for name, minutes in MINUTES.items())
     p = argparse.ArgumentParser(prog="measure.py all", description="Every measured table, by one command. Minutes of one processor that were measured "
-                                f"(public images, no GPU; for all but these with features, the features of whole images were stored before): {known}. The other parts were not timed.")
+                                f"(public images, no GPU; where features are not named, those of whole images were stored before): {known}. The other parts were not timed.")
     p.add_argument("data")
     p.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
     p.add_argument("--again", action="store_true", help="measure finished parts again")
