@@ -27,7 +27,7 @@ from .lib.light import nucleated, transmitted_light
 from .lib.nulls import dealt_out, hat_matrix, ridge_correct, tested_in
 from .lib.scoring import one_variant, paired_gap
 from .lib.tables import Intervals, percent
-from .metrics import accuracy_interval
+from .metrics import marked_interval
 from .segment import find_cells
 from .splits import each_fold
 
@@ -159,19 +159,26 @@ def ablated_files(paths, name: str, folder: Path, progress: bool = True) -> np.n
     return np.array(parallel_map(one, list(enumerate(paths)), name, progress), dtype=object)
 
 
+def seen_by(network, paths, progress: bool = False) -> np.ndarray:  # (n, d) float32
+    "Compute what a network sees in images; None: AlexNet with the bundled weights."
+    from leuknb.backbones import Backbone
+    network = Backbone("alexnet", weights="synth", progress=progress) if network is None else network
+    return network.transform(list(paths))
+
+
 def ablated_features(
     paths,
     name: str,  # of an ablation
+    network=None,  # a transformer of paths
     progress: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:  # (n,) bool: could be ablated, (number of these, d) float32
-    "Compute what AlexNet sees in ablated images."
-    from leuknb.backbones import Backbone
+    "Compute what a network sees in ablated images."
     with tempfile.TemporaryDirectory() as place:
         files = ablated_files(paths, name, Path(place), progress)
         done = np.array([file is not None for file in files])
         if not done.any():
             return done, np.empty((0, 1), np.float32)
-        return done, Backbone("alexnet", weights="synth", progress=False).transform(files[done].tolist())
+        return done, seen_by(network, files[done])
 
 # %% ../nbs/64_ablations.ipynb #1cf2aae7
 def ablation_table(
@@ -181,9 +188,10 @@ def ablation_table(
     scheme: str = "",  # name of the split, where it has one
     draws: int = 200,  # sets of labels dealt out at random
     seed: int = 0,
+    network=None,  # a transformer of paths, such as a `Backbone`; None: AlexNet with the bundled weights
     progress: bool = True,
 ) -> Intervals:  # ablation, keeps, n, accuracy, low, high, by chance, p, found
-    "Test what is left of the original images by AlexNet and a ridge classifier, against labels dealt out at random."
+    "Test what is left of the original images by a network and a ridge classifier, against labels dealt out at random."
     names = list(ABLATIONS) if names is None else [check_choice("ablations", name, ABLATIONS) for name in names]
     check_number("draws", draws, 19, 100_000, whole=True)
     rows, correct = one_variant(cat, "original").reset_index(drop=True), {}
@@ -195,19 +203,19 @@ def ablation_table(
                          f"measured with {LEAST} of each class or more")
     codes = dealt_out(labels, clusters[rows["image"]].to_numpy(), tested_in(rows, parts), draws, seed)
     for name in tqdm(names, "ablations", leave=False, disable=not progress):
-        done, features = ablated_features(rows["path"].tolist(), name, progress)
+        done, features = ablated_features(rows["path"].tolist(), name, network, progress)
         if rows.loc[done, "label"].nunique() == rows["label"].nunique():
             correct[name] = ridge_correct(features, codes[:, done], rows[done].reset_index(drop=True), parts)
     highest = np.max([own.mean().to_numpy()[1:] for own in correct.values()], axis=0) if correct else []
     table = [_row(name, own, clusters, highest) for name, own in correct.items()]
-    return Intervals(table, columns=["ablation", "keeps", "n", "accuracy", "low", "high", "by chance", "p", "found"])
+    return Intervals(table, columns=["ablation", "keeps", "n", "accuracy", "low", "high", "rough", "by chance", "p", "found"])
 
 
 def _row(name, correct, clusters, highest):
     "One row of the table: accuracy with its interval, what chance reaches in 95 % of draws, p over all ablations."
     own, p = correct[0], (1 + (highest >= correct[0].mean()).sum()) / (1 + len(highest))
     chance = np.quantile(correct.iloc[:, 1:].mean(), 0.95)
-    return name, ABLATIONS[name].keeps, len(own), *accuracy_interval(own, clusters[own.index]), chance, p, p <= LEVEL
+    return name, ABLATIONS[name].keeps, len(own), *marked_interval(own, clusters[own.index]), chance, p, p <= LEVEL
 
 # %% ../nbs/64_ablations.ipynb #f4f0108a
 def ablation_verdicts(table: pd.DataFrame, how: str = "") -> list[str]:
@@ -268,18 +276,17 @@ def swap_table(
     parts: pd.DataFrame,  # image, fold, split
     scheme: str = "",  # name of the split, where it has one
     seed: int = 0,
+    network=None,  # as of `ablation_table`
     progress: bool = True,
-) -> Intervals:  # predicted (cells, background, neither), n, share, low, high
+) -> Intervals:  # predicted (cells, background, neither), n, share, low, high, rough
     "Count whether a model of whole images follows the cells or the background."
-    from leuknb.backbones import Backbone
     rows, tables = one_variant(cat, "original").reset_index(drop=True), []
-    network, labels = Backbone("alexnet", weights="synth", progress=False), pd.factorize(rows["label"].astype(str))[0]
-    X = network.transform(rows["path"].tolist()).astype(float)
+    X, labels = seen_by(network, rows["path"]).astype(float), pd.factorize(rows["label"].astype(str))[0]
     for train, test, other in partners(rows, parts, seed):
         with tempfile.TemporaryDirectory() as place:
             pairs = list(zip(rows["path"][test], rows["path"][other]))
             files = parallel_map(partial(_write_swapped, Path(place)), pairs, "swapping", progress)
-            hat = hat_matrix(X[train], network.transform(files).astype(float))
+            hat = hat_matrix(X[train], seen_by(network, files).astype(float))
         targets = np.eye(labels.max() + 1)[labels[train]]
         predicted = (hat @ (targets - targets.mean(axis=0)) + targets.mean(axis=0)).argmax(axis=1)
         hits = {"cells": predicted == labels[test], "background": predicted == labels[other]}
@@ -288,8 +295,8 @@ def swap_table(
         raise InputError("no fold tests two classes, so that no cells can be pasted on the background of another class")
     table, clusters = pd.concat(tables).astype(float), clusters_of(cat, parts, scheme)
     table["neither"] = 1 - table.sum(axis=1)
-    shares = {name: accuracy_interval(own, clusters[own.index]) for name, own in table.groupby(level=0).mean().items()}
-    columns = ["predicted", "n", "share", "low", "high"]
+    shares = {name: marked_interval(own, clusters[own.index]) for name, own in table.groupby(level=0).mean().items()}
+    columns = ["predicted", "n", "share", "low", "high", "rough"]
     return Intervals([(name, len(table), *share) for name, share in shares.items()], columns=columns)
 
 # %% ../nbs/64_ablations.ipynb #a3f1acb0
@@ -305,19 +312,19 @@ def variant_table(
     cat: pd.DataFrame,  # a catalogue with both variants
     parts: pd.DataFrame,  # image, fold, split
     scheme: str = "",  # name of the split, where it has one
+    network=None,  # as of `ablation_table`
     progress: bool = True,
-) -> Intervals:  # trained, tested, n, accuracy, low, high, gap to training on the tested variant, gap_low, gap_high
-    "Train AlexNet and a ridge classifier on one variant, and test it on the other."
-    from leuknb.backbones import Backbone
-    names, network = ("original", "segmented"), Backbone("alexnet", weights="synth", progress=progress)
+) -> Intervals:  # trained, tested, n, accuracy, low, high, rough, gap to training on the tested variant, gap_low, gap_high
+    "Train a network and a ridge classifier on one variant, and test it on the other."
+    names = "original", "segmented"
     tables = {name: one_variant(cat, name).set_index("image") for name in names}
     both = tables["original"].index.intersection(tables["segmented"].index)
     rows = tables["original"].loc[both].reset_index()
     if rows["label"].nunique() < 2:
         raise InputError("fewer than two classes have images in both variants, original and segmented")
-    X = {name: network.transform(tables[name].loc[both, "path"].tolist()) for name in names}
+    X = {name: seen_by(network, tables[name].loc[both, "path"], progress) for name in names}
     codes, clusters = pd.factorize(rows["label"].astype(str))[0][None], clusters_of(cat, parts, scheme)
     own = {(a, b): ridge_correct(X[a], codes, rows, parts, X[b])[0] for a in names for b in names}
-    table = [(a, b, len(correct), *accuracy_interval(correct, clusters[correct.index]),
+    table = [(a, b, len(correct), *marked_interval(correct, clusters[correct.index]),
               *paired_gap(correct, own[b, b], clusters)) for (a, b), correct in own.items()]
-    return Intervals(table, columns="trained tested n accuracy low high gap gap_low gap_high".split())
+    return Intervals(table, columns="trained tested n accuracy low high rough gap gap_low gap_high".split())

@@ -12,9 +12,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from .lib.errors import InputError, check_choice, check_number
-from .lib.tables import Intervals
+from .lib.tables import Intervals, with_ends
 from .compare import bootstrap_ends, redraw
-from .metrics import accuracy_interval, held_out, unit_codes, wilson
+from .metrics import held_out, marked_interval, unit_codes, wilson
 
 # %% ../nbs/53_calibration.ipynb #7288e5e2
 ENDS = [0.025, 0.975]  # of 95 % intervals, by bootstrap
@@ -52,7 +52,7 @@ def reliability(
     bins: int = 10,  # of equal width between 0 and 1
     of: str = "predicted",  # the predicted class, or one class
     groups=None,  # mapping image -> group, for the intervals
-) -> pd.DataFrame:  # index bin; columns n, probability (mean), correct (share), low, high
+) -> pd.DataFrame:  # index bin; columns n, probability (mean), correct (share), low, high, rough
     "Share of correct predictions by confidence, with intervals that count images, or groups."
     rows = one_model(predictions)
     probability, correct = _confidence(rows, of)
@@ -60,12 +60,12 @@ def reliability(
     table = pd.DataFrame({"image": rows["image"].to_numpy(), "probability": probability, "correct": correct})
     table = table.groupby(index).agg({"image": "nunique", "probability": "mean", "correct": "mean"})
     table = table.rename(columns={"image": "n"}).rename_axis("bin")
-    low, high = wilson(table["correct"] * table["n"], table["n"])
+    low, high, rough = *wilson(table["correct"] * table["n"], table["n"]), False
     if groups is not None:
         units = unit_codes(rows["image"], groups)
         parts = [index == b for b in table.index]
-        low, high = zip(*[accuracy_interval(correct[part], units[part])[1:] for part in parts])
-    return Intervals(table.assign(low=low, high=high))
+        low, high, rough = zip(*[marked_interval(correct[part], units[part])[1:] for part in parts])
+    return Intervals(table.assign(low=low, high=high, rough=rough))
 
 # %% ../nbs/53_calibration.ipynb #92a32e26
 def ece(probability, correct, bins: int = 10, weights=1):  # a fraction; or of each draw: correct or weights (draws, n)
@@ -347,7 +347,7 @@ def screen(
         rule = next((f"{name} {aim:g}" for name, aim in aims.items() if aim is not None), "")
         rule = rule or f"cost {cost[0]:g}:{cost[1]:g}"
         rows.append((*model, rule, np.mean(used), *_found_and_passed(table, called, groups)))
-    names = [f"{name}{end}" for name in ("sensitivity", "specificity") for end in ("", "_low", "_high")]
+    names = with_ends("sensitivity", "specificity")
     return Intervals(rows, columns=["backbone", "head", "variant", "rule", "threshold", *names, "worst_fold"])
 
 # %% ../nbs/53_calibration.ipynb #5497ed94
@@ -356,7 +356,7 @@ def _found_and_passed(table, called, groups):
     ends, units = [], unit_codes(table["image"], groups)
     for malignant in (True, False):
         rows = (table["malignant"] == malignant).to_numpy()
-        ends += accuracy_interval(called[rows] == malignant, units[rows])
+        ends += marked_interval(called[rows] == malignant, units[rows])
     malignant = table["malignant"].to_numpy()
     return [*ends, pd.Series(called[malignant]).groupby(table["fold"].to_numpy()[malignant]).mean().min()]
 
@@ -365,7 +365,7 @@ def risk_coverage(
     predictions: pd.DataFrame,  # predictions table
     coverage: tuple = (1, 0.95, 0.9),  # shares of the held-out rows that are answered, the most confident first
     groups=None,  # mapping image -> group, for the intervals
-) -> Intervals:  # a row a model and share: ..., coverage, n, accuracy, low, high, least (confidence)
+) -> Intervals:  # a row a model and share: ..., coverage, n, accuracy, low, high, rough, least (confidence)
     "Accuracy of the most confident share of each model's held-out predictions (El-Yaniv and Wiener 2010)."
     rows = []
     for model, part in held_out(predictions).groupby(["backbone", "head", "variant"], sort=False):
@@ -374,7 +374,7 @@ def risk_coverage(
         for share in coverage:
             check_number("coverage", share, 0, 1)
             answered = order[:max(1, round(share * len(part)))]
-            rows.append((*model, share, len(answered), *accuracy_interval(correct[answered], units[answered]),
+            rows.append((*model, share, len(answered), *marked_interval(correct[answered], units[answered]),
                          confidence[answered].min()))
-    names = ["backbone", "head", "variant", "coverage", "n", "accuracy", "low", "high", "least"]
+    names = ["backbone", "head", "variant", "coverage", "n", "accuracy", "low", "high", "rough", "least"]
     return Intervals(rows, columns=names)

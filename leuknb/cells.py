@@ -25,7 +25,7 @@ from .lib.files import digest, missing_reason, parallel_map, read_image
 from .lib.light import purple, transmitted_light
 from .lib.scoring import one_variant, score_chance, score_rows
 from .lib.tables import Intervals
-from .metrics import accuracy_interval
+from .metrics import marked_interval
 from .ruler import NUCLEATED, Diameter, red_cell_diameter
 from .segment import find_cells
 from .splits import train_test_rows
@@ -344,12 +344,12 @@ def cell_accuracies(
         kept = [not column.startswith(left_out) for column in names] if left_out else [True] * len(names)
         correct = score_rows(linear_head, values[:, kept], rows, parts)
         table.append((name, sum(kept), len(correct), *of_images(correct, groups)))
-    return Intervals(table, columns="name numbers n accuracy low high".split())
+    return Intervals(table, columns="name numbers n accuracy low high rough".split())
 
 
-def of_images(correct: pd.Series, groups: pd.Series) -> tuple:  # accuracy, low, high
+def of_images(correct: pd.Series, groups: pd.Series) -> tuple:  # accuracy, low, high, rough
     "Count correct images, with an interval by group."
-    return accuracy_interval(correct, groups[correct.index])
+    return marked_interval(correct, groups[correct.index])
 
 # %% ../nbs/12_cells.ipynb #6f16363c
 def class_ranges(

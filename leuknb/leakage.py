@@ -22,7 +22,7 @@ from .lib.files import parallel_map, read_image
 from .lib.scoring import paired_gap, score_rows, uncached
 from .lib.tables import Intervals, percent, points, title_of
 from .lib.templates import drawable
-from .metrics import accuracy_interval, wilson
+from .metrics import marked_interval, wilson
 from .shortcuts import kept_share
 from .splits import leaks, split
 from .twins import twins
@@ -92,7 +92,7 @@ def scheme_table(
     models: dict,  # name -> (rows of the catalogue, (n, d) inputs, () -> unfitted classifier)
     splits: dict,  # from `scheme_splits`; drops are from the first one
     progress: bool = True,
-) -> Intervals:  # model, scheme, n, accuracy, low, high, drop, drop_low, drop_high
+) -> Intervals:  # model, scheme, n, accuracy, low, high, rough, drop, drop_low, drop_high
     "Test models under stricter and stricter splits."
     clusters = {name: clusters_of(cat, parts, "blocks" if name.startswith("blocks") else "")
                 for name, parts in splits.items()}
@@ -101,9 +101,9 @@ def scheme_table(
         rows, inputs, make = models[key[0]]
         correct[key] = score_rows(make, inputs, rows, splits[key[1]])
     lenient = next(iter(splits))
-    table = [(*key, len(own), *accuracy_interval(own, clusters[key[1]][own.index]),
+    table = [(*key, len(own), *marked_interval(own, clusters[key[1]][own.index]),
               *paired_gap(correct[key[0], lenient], own, clusters[key[1]])) for key, own in correct.items()]
-    return Intervals(table, columns="model scheme n accuracy low high drop drop_low drop_high".split())
+    return Intervals(table, columns="model scheme n accuracy low high rough drop drop_low drop_high".split())
 
 # %% ../nbs/61_leakage.ipynb #51045296
 def plot_schemes(table: pd.DataFrame, title: str = "Accuracy under stricter splits"):  # a matplotlib figure

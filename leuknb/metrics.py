@@ -230,12 +230,19 @@ def accuracy_interval(
     confidence: float = 0.95,  # between 0 and 1
 ) -> tuple[float, float, float]:  # value, low, high
     "Mean with its clustered interval; Wilson's where each unit is one image."
+    return marked_interval(right, units, confidence)[:3]
+
+# %% ../nbs/50_metrics.ipynb #7e6b5176
+def marked_interval(right, units, confidence=0.95) -> tuple[float, float, float, bool]:  # value, low, high, rough
+    "As `accuracy_interval`, and whether few clusters make it a rough one; NaN without rows."
     right, codes = np.asarray(right, dtype=float), pd.factorize(np.asarray(units))[0]
+    if not len(right):
+        return np.nan, np.nan, np.nan, False
     total, p = np.bincount(codes).astype(float), float(right.mean())
     if len(total) == len(right):
-        return p, *wilson(right.sum(), len(right), confidence)
-    low, high, *_ = interval_of_counts(np.bincount(codes, right)[None], total[None], confidence)
-    return p, float(low[0]), float(high[0])
+        return p, *wilson(right.sum(), len(right), confidence), False
+    low, high, _, carrying = interval_of_counts(np.bincount(codes, right)[None], total[None], confidence)
+    return p, float(low[0]), float(high[0]), bool(few_clusters(len(total), carrying[0], 0))
 
 # %% ../nbs/50_metrics.ipynb #176b14a3
 def total_counts(counts):  # (k, k)

@@ -23,8 +23,8 @@ from .lib.progress import tqdm
 from .lib.errors import check_choice, check_number
 from .lib.files import parallel_map, read_image
 from .lib.scoring import predict_all, uncached
-from .lib.tables import Intervals, percent, title_of
-from .metrics import accuracy_interval
+from .lib.tables import Intervals, percent, title_of, with_ends
+from .metrics import marked_interval
 from .preprocess import magnify, sharpen
 
 # %% ../nbs/62_shifts.ipynb #7f164f2c
@@ -231,7 +231,7 @@ def shift_table(
     seed: int = 0,
     progress: bool = True,
     clusters=None,  # (n,) rows that go together, such as `lib.clusters.stretches`; None: the groups
-) -> Intervals:  # model, family, strength, n, and accuracy, benign, missed, each with low and high
+) -> Intervals:  # model, family, strength, n, and accuracy, benign, missed, each with low, high and rough
     "Accuracy, Benign recall, leukaemias called Benign (missed); family `none`: as they are, `mean`: all together."
     families = list(families or SHIFTS)
     models = {name: uncached(model) for name, model in models.items()}
@@ -245,11 +245,11 @@ def shift_table(
     for model in models:
         outcome |= {(model, "mean", s): np.mean([outcome[model, f, s] for f in families], 0) for s in strengths}
     units, benign = rows["group"].to_numpy() if clusters is None else np.asarray(clusters), y == "Benign"
-    share = lambda hits, of: accuracy_interval(hits[of], units[of]) if benign.any() and of.any() else (np.nan,) * 3
-    table = [(*key, len(y), *accuracy_interval(right, units), *share(right, benign), *share(called, ~benign))
+    share = lambda hits, of: marked_interval(hits[of & benign.any()], units[of & benign.any()])
+    table = [(*key, len(y), *marked_interval(right, units), *share(right, benign), *share(called, ~benign))
              for key, (right, called) in outcome.items()]
-    columns = "model family strength n accuracy low high benign benign_low benign_high missed missed_low missed_high"
-    return Intervals(table, columns=columns.split())
+    columns = ["model", "family", "strength", "n", "accuracy", "low", "high", "rough", *with_ends("benign", "missed")]
+    return Intervals(table, columns=columns)
 
 # %% ../nbs/62_shifts.ipynb #c6f28ed7
 def shift_summary(table: pd.DataFrame) -> Intervals:
@@ -260,9 +260,9 @@ def shift_summary(table: pd.DataFrame) -> Intervals:
         mean = part[part["family"] == "mean"].iloc[0]
         single = part[part["family"] != "mean"]
         worst = single.loc[single["accuracy"].idxmin()]
-        ends = [row[c] for row in (mean, worst) for c in ("accuracy", "low", "high")]
+        ends = [row[c] for row in (mean, worst) for c in ("accuracy", "low", "high", "rough")]
         rows.append((model, strength, clean[model], *ends, worst["family"]))
-    columns = "model strength clean mean mean_low mean_high worst worst_low worst_high worst_shift"
+    columns = "model strength clean mean mean_low mean_high mean_rough worst worst_low worst_high worst_rough worst_shift"
     return Intervals(rows, columns=columns.split())
 
 # %% ../nbs/62_shifts.ipynb #8891c03b

@@ -23,7 +23,7 @@ from .lib.errors import InputError, check_choice
 from .lib.files import digest, parallel_map, read_image
 from .lib.scoring import one_variant, paired_gap, score_chance, score_rows
 from .lib.tables import Intervals, percent, points, title_of
-from .metrics import accuracy_interval
+from .metrics import marked_interval
 from .segment import find_cells
 from .svm import SVMHead
 
@@ -196,7 +196,7 @@ def shortcut_table(
     models: dict | None = None,  # name -> correct, by image (see `lib.scoring`)
     features: dict | None = None,  # from `table_features`
     progress: bool = True,
-) -> Intervals:  # name, kind, numbers, n, accuracy, low, high, against, gap, gap_low, gap_high, found
+) -> Intervals:  # name, kind, numbers, n, accuracy, low, high, rough, against, gap, gap_low, gap_high, found
     "Compare each shortcut with its yardstick, and each model with the best shortcut."
     features, models = features or table_features(cat, progress=progress), models or {}
     groups = clusters_of(cat, parts)
@@ -212,9 +212,9 @@ def shortcut_table(
         found = paired_gap(own, correct[rival], groups, 1 - level)[1] > 0
         kind = "control" if name in CONTROLS else "model" if name in models else "chance"
         kind, size = ("shortcut" if name in tested else kind), SHORTCUTS[name].size if name in features else 0
-        accuracy, gap = accuracy_interval(own, groups[own.index]), paired_gap(own, correct[rival], groups)
+        accuracy, gap = marked_interval(own, groups[own.index]), paired_gap(own, correct[rival], groups)
         table.append((name, kind, size, len(own), *accuracy, rival, *gap, found))
-    columns = "name kind numbers n accuracy low high against gap gap_low gap_high found"
+    columns = "name kind numbers n accuracy low high rough against gap gap_low gap_high found"
     return Intervals(table, columns=columns.split())
 
 # %% ../nbs/60_shortcuts.ipynb #37cea641

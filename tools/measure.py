@@ -27,7 +27,8 @@ import pandas as pd
 
 from leuknb.lib.clusters import clusters_of
 from leuknb.lib.files import read_image
-from leuknb.metrics import accuracy_interval
+from leuknb.lib.tables import with_ends
+from leuknb.metrics import marked_interval
 from leuknb.results import fit_cell, reproduce
 from leuknb.svm import SVMHead
 
@@ -60,7 +61,7 @@ def one_run(p, clusters, **names):
         row = names | {"weights": "none" if backbone == "colour" else own["weights"].iloc[0], "backbone": backbone, "head": head, "variant": variant,
                        "n": len(own), "n_benign": benign.sum(), "clusters": units.nunique()}
         for name, these in (("accuracy", benign | True), ("benign", benign)):
-            row |= dict(zip((name, f"{name}_low", f"{name}_high"), accuracy_interval(right[these], units[these])))
+            row |= dict(zip(with_ends(name), marked_interval(right[these], units[these])))
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -69,6 +70,7 @@ def summary(rows):
     "Means over seeds, of the ends of intervals too, and the range of accuracies."
     groups = rows.groupby([*CELL, "evaluation"], sort=False)
     table = groups[["n", "clusters", "accuracy", "accuracy_low", "accuracy_high", "n_benign", "benign", "benign_low", "benign_high"]].mean()
+    table[["accuracy_rough", "benign_rough"]] = groups[["accuracy_rough", "benign_rough"]].max()
     table["lowest"], table["highest"], table["seeds"] = groups["accuracy"].min(), groups["accuracy"].max(), groups["seed"].nunique()
     return table.reset_index()
 

@@ -1,6 +1,6 @@
 """Measure the table of nbs/64_ablations.ipynb on a folder with the real images.
 
-    python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-75-control,...] [--draws 200]
+    python tools/measure_ablations.py DIR [--every 1] [--splits paper,blocks,blocks-75,blocks-75-control,...] [--draws 200] [--parts table,swap,variants]
 
 The features of each ablation are kept on disk, so that an interrupted measurement continues. Writes leuknb/assets/measured/ablations.csv: a row for each
 ablation and split (blocks at a distance beside a control of equal size without it), how many images could be ablated, and where an interval rests on few
@@ -17,20 +17,18 @@ from leuknb import ablations
 from leuknb.ablations import ABLATIONS, ablated_features, ablation_table, swap_table, variant_table
 from leuknb.data import catalogue
 from leuknb.lib.cache import cache_folder
-from leuknb.lib.clusters import clustered_interval, clusters_of
 from leuknb.lib.files import atomic, digest
-from leuknb.lib.nulls import ridge_correct
 from leuknb.scenes import scenes, thinned, training_sizes, with_scenes
 from leuknb.splits import split
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def kept_features(paths, name, progress=True):
+def kept_features(paths, name, network=None, progress=True):
     "As `ablated_features`, kept on disk."
     place = cache_folder() / "ablations" / f"{digest(name, [str(path) for path in paths])}.npz"
     if not place.exists():
-        done, features = ablated_features(paths, name, progress)
+        done, features = ablated_features(paths, name, network, progress)
         place.parent.mkdir(parents=True, exist_ok=True)
         with atomic(place) as part, open(part, "wb") as file:
             np.savez(file, done=done, features=features)
@@ -47,24 +45,33 @@ def parts_of(rows, name):
     return split(rows, scheme, **({"embargo": int(more[0] if more else 0), "folds": 5} if scheme == "blocks" else {}))
 
 
-def few_clusters(rows, parts, scheme):
-    "Say of each ablation whether its interval rests on few clusters: name -> note."
-    clusters, labels = clusters_of(rows, parts, scheme), pd.factorize(rows["label"].astype(str))[0]
-    notes = {}
+def table(rows, args):
+    "A row for each ablation and split."
     for name in ABLATIONS:
-        done, features = kept_features(rows["path"].tolist(), name)
-        own = ridge_correct(features, labels[None, done], rows[done].reset_index(drop=True), parts)[0]
-        notes[name] = clustered_interval(own, clusters[own.index])["note"]
-        print(scheme, name, own.mean(), notes[name], flush=True)
-    return notes
+        kept_features(rows["path"].tolist(), name)
+    ablations.ablated_features, tables = kept_features, []
+    for name in args.splits.split(","):
+        found = ablation_table(rows, parts_of(rows, name), scheme=name.partition("-")[0], draws=args.draws)
+        tables.append(found.assign(split=name))
+        print(tables[-1].to_string(), flush=True)
+    return pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
 
 
-def crossings(data, rows, names):
-    "Train on one variant and test on the other, on each split."
-    every = catalogue(data)
+def swap(rows, args):
+    "What a model of whole images follows, with 75 files left out."
+    return swap_table(rows, parts_of(rows, "blocks-75"), "blocks")
+
+
+def variants(rows, args):
+    "Train on one variant and test on the other, on each split but the controls."
+    names, every = [name for name in args.splits.split(",") if not name.endswith("-control")], catalogue(args.data)
     every = every[every["image"].isin(rows["image"])].assign(group=lambda t: t["image"].map(rows.set_index("image")["group"]))
     tables = [variant_table(every, parts_of(every, name), name.partition("-")[0]).assign(split=name) for name in names]
     return pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
+
+
+PARTS = {"table": table, "swap": swap, "variants": variants}
+FILES = {"table": "ablations.csv", "swap": "ablations-swap.csv", "variants": "ablations-variants.csv"}
 
 
 def main():
@@ -74,28 +81,16 @@ def main():
     p.add_argument("--every", type=int, default=1, help="of how many images of a class one is taken")
     p.add_argument("--splits", default="paper,blocks,blocks-75,blocks-75-control,blocks-150,blocks-150-control")
     p.add_argument("--draws", type=int, default=200)
-    p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured" / "ablations.csv"))
+    p.add_argument("--parts", default=",".join(PARTS))
+    p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
     rows = catalogue(args.data, variants=("original",))
     rows = with_scenes(rows, scenes(rows))
     rows = rows[rows.groupby("label", observed=True).cumcount() % args.every == 0].reset_index(drop=True)
-    for name in ABLATIONS:
-        kept_features(rows["path"].tolist(), name)
-    ablations.ablated_features, tables = kept_features, []
-    for name in args.splits.split(","):
-        parts, scheme = parts_of(rows, name), name.partition("-")[0]
-        table = ablation_table(rows, parts, scheme=scheme, draws=args.draws)
-        tables.append(table.assign(split=name, note=table["ablation"].map(few_clusters(rows, parts, scheme))))
-        print(tables[-1].to_string(), flush=True)
-    table = pd.concat(tables)[["split", *tables[0].columns.drop("split")]]
-    table.to_csv(args.out, index=False, float_format="%.5g", lineterminator="\n")
-    swap = swap_table(rows, parts_of(rows, "blocks-75"), "blocks")
-    swap.to_csv(Path(args.out).with_name("ablations-swap.csv"), index=False, float_format="%.5g", lineterminator="\n")
-    print(swap.to_string())
-    apart = [name for name in args.splits.split(",") if not name.endswith("-control")]
-    variants = crossings(args.data, rows, apart)
-    variants.to_csv(Path(args.out).with_name("ablations-variants.csv"), index=False, float_format="%.5g", lineterminator="\n")
-    print(variants.to_string())
+    for part in args.parts.split(","):
+        found = PARTS[part](rows, args)
+        found.to_csv(Path(args.out) / FILES[part], index=False, float_format="%.5g", lineterminator="\n")
+        print(found.to_string(), flush=True)
 
 
 if __name__ == "__main__":

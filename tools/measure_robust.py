@@ -35,7 +35,8 @@ from leuknb.lib.errors import InputError
 from leuknb.lib.fields import TrainingScale, as_tiles, pooled_table
 from leuknb.lib.models import NOVEL
 from leuknb.lib.scoring import paired_gap
-from leuknb.metrics import accuracy_interval, confusion, metrics_table, unit_codes, unit_counts, wilson
+from leuknb.lib.tables import with_ends
+from leuknb.metrics import confusion, marked_interval, metrics_table, unit_codes, unit_counts, wilson
 from leuknb.novelty import FOREIGN, NoveltyScore, foreign_image
 from leuknb.patients import make_smears
 from leuknb.preprocess import register_step, white_normalise
@@ -309,8 +310,8 @@ def shift_row(model, family, severity, outcome, true, clusters):
     ill, row = true != "Benign", {"model": model, "family": family, "strength": severity, "n": len(true), "clusters": len(set(clusters))}
     shares = {"accuracy": (right, ill | True), "benign": (right, ~ill), "missed": (missed, ill), "unflagged": (unflagged, ill)}
     for name, (hits, of) in shares.items():
-        prefix = "" if name == "accuracy" else f"{name}_"
-        row |= dict(zip((name, f"{prefix}low", f"{prefix}high"), accuracy_interval(hits[of], clusters[of])))
+        columns = ["accuracy", "low", "high", "rough"] if name == "accuracy" else with_ends(name)
+        row |= dict(zip(columns, marked_interval(hits[of], clusters[of])))
     return row | {"flagged": flagged.mean()}
 
 
@@ -459,8 +460,8 @@ def confident_share(recipe, rows, args):
         made = [kept(Path(args.runs) / f"coverage-{embargo}-{fold}.csv", partial(one, train, test, fold)) for fold, train, test in folds]
         found = pd.concat(made).assign(variant="original", backbone="robust", weights="synth", head="robust", split="test")
         table = risk_coverage(found, groups=dict(zip(rows["image"], stretches(rows))))
-        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "least"]].assign(model="robust", embargo=embargo)))
-    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "least"]]
+        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "rough", "least"]].assign(model="robust", embargo=embargo)))
+    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "rough", "least"]]
 
 
 def few_stretches(recipe, rows, args):

@@ -183,8 +183,8 @@ def coverage(rows, args):
     tables = []
     for name, embargo, rows, predictions in by_blocks(rows):
         table = risk_coverage(predictions, groups=dict(zip(rows["image"], stretches(rows))))
-        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "least"]].assign(model=name, embargo=embargo)))
-    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "least"]]
+        tables.append(pd.DataFrame(table[["coverage", "n", "accuracy", "low", "high", "rough", "least"]].assign(model=name, embargo=embargo)))
+    return pd.concat(tables)[["model", "embargo", "coverage", "n", "accuracy", "low", "high", "rough", "least"]]
 
 
 def novelty(rows, args):

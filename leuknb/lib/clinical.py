@@ -6,6 +6,8 @@
 __all__ = []
 
 # %% ../../nbs/lib/clinical.ipynb #05a522dc
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
@@ -13,8 +15,8 @@ from scipy.special import softmax
 from ..calibration import LEAST, probabilities, reference_rows
 from ..compare import unit_codes
 from .errors import check_number
-from .tables import Intervals
-from ..metrics import accuracy_interval, divide
+from .tables import Intervals, with_ends
+from ..metrics import divide, marked_interval
 
 # %% ../../nbs/lib/clinical.ipynb #8f8ee832
 def predictive_values(
@@ -80,7 +82,7 @@ def coverage_table(
     sets: np.ndarray,  # (n, k) bool
     by=None,  # (n,) name of the part of each row; None: one part, "all"
     groups=None,  # mapping image -> group, for the intervals
-) -> pd.DataFrame:  # a row a part: n, covered, answered, right where answered, with _low and _high
+) -> pd.DataFrame:  # a row a part: n, covered, answered, right where answered, with _low, _high and _rough
     "Measure how often sets hold the true class and are a single one, and how often that is right; by part."
     classes, single = probabilities(rows)[1], sets.sum(1) == 1
     truth = pd.Index(classes).get_indexer(rows["true"])
@@ -89,8 +91,5 @@ def coverage_table(
     for name in pd.unique(by):
         part = by == name
         hits = [(covered, part), (single, part), (covered, part & single)]
-        ends = [accuracy_interval(hit[of], units[of]) if of.any() else (np.nan,) * 3 for hit, of in hits]
-        found.append((name, part.sum(), *np.concatenate(ends)))
-    kinds = ("covered", "answered", "right where answered")
-    names = [f"{kind}{end}" for kind in kinds for end in ("", "_low", "_high")]
-    return Intervals(found, columns=["of", "n", *names])
+        found.append((name, part.sum(), *chain.from_iterable(marked_interval(hit[of], units[of]) for hit, of in hits)))
+    return Intervals(found, columns=["of", "n", *with_ends("covered", "answered", "right where answered")])

@@ -167,6 +167,9 @@ class Trial:
         return fit_temperature(np.concatenate([fold[setting][0] for fold in self.held_out]), np.concatenate(self.truth))
 
 # %% ../../nbs/lib/head.ipynb #7a528690
+SMALL = 50_000  # numbers of training features, below which threads cost more than they save
+
+
 def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale: str) -> Trial:
     "Try all settings of a head at one scale; `InputError` if there are several and it is not to be tuned."
     scaling = centre_and_scale(X, scale)
@@ -175,8 +178,9 @@ def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale:
     if not head.tune and (len(grid) > 1 or not isinstance(head.value("scale"), str)):
         raise InputError("without tuning (`tune=False`) a parameter has one value, not several")
     shared = head._prepare(Z, grid)
+    jobs = head.n_jobs if Z.size > SMALL else 1
     with threadpool_limits(1, user_api="blas"):  # one thread a fold is enough
-        held_out = Parallel(n_jobs=head.n_jobs, require="sharedmem")(  # also where joblib has processes
+        held_out = Parallel(n_jobs=jobs, require="sharedmem")(  # also where joblib has processes
             delayed(head._fold)(shared, Z, code, train, test, grid) for train, test in folds)
     return Trial(scale, scaling, Z, grid, shared, held_out, [code[test] for _, test in folds])
 

@@ -6,6 +6,7 @@
 __all__ = []
 
 # %% ../../nbs/lib/readout.ipynb #e5cdf3e5
+import textwrap
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,9 +23,11 @@ from .models import NOVEL, model_row
 from .outoffold import training_predictions
 from .outside import positive_classes
 from .runs import CELL, Run
-from .tables import Intervals, data_uri, interval, model_title, percent, table_html, whole_percent
+from leuknb.lib.tables import (
+    ROUGH, ROUGH_NOTE, Intervals, data_uri, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
+)
 from .templates import figure_png
-from ..metrics import accuracy_interval, wilson
+from ..metrics import marked_interval, wilson
 
 # %% ../../nbs/lib/readout.ipynb #1dd99d45
 AIM = 0.95  # stated sensitivity, or specificity
@@ -94,13 +97,13 @@ class Readout(ModelRows):
         return clusters_of(self.run.catalogue, self.run.split, self.run.choices.split or "")
 
     @cached_property
-    def accuracy(self) -> dict:  # value, low, high, note
+    def accuracy(self) -> dict:  # value, low, high, rough, note, clusters
         "Overall accuracy, with an interval that counts clusters, and whether these are few."
         clusters = self.rows["image"].map(self.groups)
-        value, low, high = accuracy_interval(self.right, clusters)
+        value, low, high, rough = marked_interval(self.right, clusters)
         alone = clusters.nunique() == self.rows["image"].nunique()
         note = "" if alone else clustered_interval(self.right, clusters)["note"]
-        return {"value": value, "low": low, "high": high, "note": note, "clusters": clusters.nunique()}
+        return {"value": value, "low": low, "high": high, "rough": rough, "note": note, "clusters": clusters.nunique()}
 
     @cached_property
     def area(self) -> tuple:  # value, low, high
@@ -240,13 +243,13 @@ def withheld_part(readout: Readout) -> dict:
     if far is None:
         return {}
     units, classes = rows["image"].map(readout.groups).to_numpy(), rows["true"].to_numpy()
-    share = lambda hits, of: accuracy_interval(hits[of], units[of]) if of.any() else (np.nan,) * 3
+    share = lambda hits, of: marked_interval(hits[of], units[of])
     parts = {"all": np.ones(len(rows), bool)} | {label: classes == label for label in readout.run.classes}
     table = [(name, of.sum(), *share(far, of), (of & ~far).sum(), *share(right, of & ~far), *share(right, of & far))
              for name, of in parts.items()]
-    ends = [f"{name}{end}" for name in ("withheld", "others right", "withheld right") for end in ("", "_low", "_high")]
-    table = Intervals(table, columns=["true class", "images", *ends[:3], "others", *ends[3:]])
-    others = percent(*share(right, ~far)) + " %" if not far.all() else ""
+    ends = with_ends("withheld", "others right", "withheld right")
+    table = Intervals(table, columns=["true class", "images", *ends[:4], "others", *ends[4:]])
+    others = marked(*share(right, ~far)) + " %" if not far.all() else ""
     return {"n": int(far.sum()), "of": len(far), "others": int((~far).sum()), "right": others, "limit": NOVEL,
             "unit": "images" if rows["image"].is_unique else "predictions", "table": table_html(table)}
 
@@ -282,14 +285,14 @@ def in_two_lines(run: Run) -> list[str]:
     "Say how good the first model is, for a terminal."
     readout = as_stated(run)
     found, rows = readout.accuracy, readout.rows
-    text = percent(*(found[name] for name in ("value", "low", "high")))
+    text = marked(*(found[name] for name in ("value", "low", "high", "rough")))
     lines = [f"{model_title(*readout.cell)}: {text} % right ({found['clusters']:,} {readout.unit})"]
     ill, called = (rows[name].isin(readout.positive).to_numpy() for name in ("true", "predicted"))
     if ill.any() and not ill.all():
         units = rows["image"].map(readout.groups).to_numpy()
-        shares = [percent(*accuracy_interval(called[of] == ill[of], units[of])) for of in (ill, ~ill)]
+        shares = [marked(*marked_interval(called[of] == ill[of], units[of])) for of in (ill, ~ill)]
         lines.append("malignant found: {} %; others passed: {} %".format(*shares))
-    return lines
+    return lines + textwrap.wrap(ROUGH_NOTE, 80) * (ROUGH in "".join(lines))
 
 # %% ../../nbs/lib/readout.ipynb #b8dc8a77
 def call_lines(readout: Readout) -> list[str]:  # none where malignant and other images are not both there

@@ -13,9 +13,9 @@ import pandas as pd
 
 from .readout import withheld
 from .runs import CELL, Run
-from .tables import data_uri, interval, model_title, percent, table_html
+from .tables import ROUGH, data_uri, interval, model_title, percent, table_html
 from .templates import figure_png
-from ..metrics import accuracy_interval
+from ..metrics import marked_interval
 from ..shortcuts import plot_shortcuts
 
 # %% ../../nbs/lib/sections.ipynb #e4b40770
@@ -58,11 +58,11 @@ def comparison_html(
         p = run.predictions[(run.predictions[list(CELL)] == cell).all(axis=1)]
         clusters = p["image"].map(groups)
         right, far = (p["predicted"] == p["true"]).to_numpy(), withheld(run, p)
-        _, low, high = accuracy_interval(right, clusters)
+        _, low, high, rough = marked_interval(right, clusters)
         shown = {} if far is None else {"withheld": f"{far.sum():,}", "accuracy of the others":
                                         f"{percent(right[~far].mean())} ({(~far).sum():,})" if not far.all() else "-"}
         rows.append({"model": model_title(*cell), "images": row["n"], groups.name: clusters.nunique(),
-                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high), **shown,
+                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high) + ROUGH * rough, **shown,
                      "paper (other images)" if run.synthetic else "paper": percent(row["published"]),
                      "difference": "-" if pd.isna(row["difference"]) else f"{100 * row['difference']:+.1f}"})
     table = pd.DataFrame(rows).fillna("-")
