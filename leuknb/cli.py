@@ -126,6 +126,7 @@ def run_reproduce(args):
     from leuknb.lib.readout import in_two_lines
     from leuknb.lib.runs import comparison_table
     from leuknb.lib.shards import unfinished
+    from leuknb.lib.tables import explained_lines
     from leuknb.lib.templates import DISCLAIMER
     from leuknb.results import reproduce
     run = reproduce(args.data, args.out, on_bad=args.on_bad, audit=args.audit, positive=args.positive,
@@ -135,11 +136,11 @@ def run_reproduce(args):
     data = run.config["data"]
     for line in [f"left out: {line}" for line in data["left_out"]] + data.get("warnings", []):
         tell(args, line)
-    print(comparison_table(run.comparison, run.synthetic).iloc[:, :6].to_string(index=False))
+    table = comparison_table(run.comparison, run.synthetic).iloc[:, :6].to_string(index=False)
     weights = [(name, facts["weights"]) for name, facts in run.config["weights"].items()]
     shown = ", ".join(f"{name} {'random (untrained)' if of == 'random' else of}" for name, of in weights)
     other = " The images are generated; the published numbers belong to other images." if run.synthetic else ""
-    lines = [*in_two_lines(run), *textwrap.wrap(f"Weights: {shown}.{other}", 80)]
+    lines = [*explained_lines([table, *in_two_lines(run)]), *textwrap.wrap(f"Weights: {shown}.{other}", 80)]
     print(*lines, "", f"Report: {run.path / 'report.html'}", sep="\n")
     print(*textwrap.wrap(DISCLAIMER, 80), f"Look at what was misread:  leuknb explore {run.path}",
           "Learn how it was made:     leuknb course DIR", sep="\n")
@@ -156,13 +157,14 @@ def run_report(args):
     "Draw the figures and write the report again, print the headline and the place."
     from leuknb.lib.readout import check_reading, in_more_lines, in_two_lines
     from leuknb.lib.runs import Run
+    from leuknb.lib.tables import explained_lines
     from leuknb.lib.templates import DISCLAIMER
     from leuknb.report import write_figures, write_report
     run = Run(args.run)
     check_reading(run.classes, args.positive, args.prevalence)
     write_figures(run)
     write_report(run, args.positive, args.prevalence)
-    print(*in_two_lines(run), *in_more_lines(run), "", DISCLAIMER,
+    print(*explained_lines([*in_two_lines(run), *in_more_lines(run)]), "", DISCLAIMER,
           f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de

@@ -15,7 +15,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from leuknb.lib.errors import InputError
 from leuknb.lib.tables import Intervals, percent
-from leuknb.metrics import SUMMARY, accuracy_interval, check_confusion, classes_of, confusion, fractions, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
+from leuknb.lib.clusters import clustered_interval
+from leuknb.metrics import SUMMARY, accuracy_interval, check_confusion, classes_of, confusion, fractions, marked_interval, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 many, few = settings(deadline=None, max_examples=50), settings(deadline=None, max_examples=8)
@@ -358,9 +359,26 @@ def test_scores_count_patients_where_they_are_given():
     assert ((share(scores)["high"] - share(scores)["low"]).to_numpy() > 1.5 * (share(plain)["high"] - share(plain)["low"]).to_numpy()).all()
 
 
+@pytest.mark.parametrize("clusters", [8, 20, 40, 90])
+@pytest.mark.parametrize("wrong", [0.0, 0.02, 0.1, 0.5])
+def test_an_interval_is_marked_where_words_say_that_it_is_rough(clusters, wrong):
+    rng = np.random.default_rng([clusters, round(100 * wrong)])
+    for _ in range(20):
+        sizes = rng.integers(1, 12, clusters)
+        units = np.repeat(np.arange(clusters), sizes)
+        right = (rng.random(clusters) >= wrong).repeat(sizes) & (rng.random(len(units)) >= wrong)
+        *ends, rough = marked_interval(right, units)
+        assert tuple(ends) == accuracy_interval(right, units) and rough == bool(clustered_interval(right, units)["note"])
+    assert marked_interval(right, np.arange(len(right)))[3] is False, "each image counts by itself"
+    assert np.isnan(marked_interval([], [])[:3]).all()
+
+
 def test_scores_note_few_clusters():
     table, patient = by_patient(clusters=10)
-    scores = score_predictions(table, groups=patient).set_index(["class", "metric"])
+    scores = score_predictions(table, groups=patient)
+    assert scores.wide().map(lambda text: text.endswith("†")).all(axis=None) and "† a rough interval" in scores._repr_html_()
+    assert "†" not in score_predictions(table)._repr_html_()
+    scores = scores.set_index(["class", "metric"])
     assert scores.loc[("overall", "accuracy"), "note"] == "too few clusters (10)" and scores.loc[("Benign", "recall"), "note"] == "too few clusters (5)"
 
 

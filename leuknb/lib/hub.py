@@ -16,6 +16,7 @@ from .errors import InputError
 from .files import atomic_folder, write_json, write_text
 from .models import stored_models
 from .runs import Run, comparison_table, write_table
+from .tables import ROUGH, ROUGH_NOTE
 from .templates import DISCLAIMER
 
 # %% ../../nbs/lib/hub.ipynb #e0fcb1bb
@@ -47,6 +48,7 @@ def without_names(
 def card(run: Run) -> str:  # Markdown
     "Describe a run's models for the people who find them."
     table = comparison_table(run.comparison, run.synthetic).to_markdown(index=False)
+    table += f"\n\n{ROUGH_NOTE}" if ROUGH in table else ""
     counts = run.config["data"]["counts"]
     images = "generated images" if run.synthetic else "images"
     listed = {variant: ", ".join(f"{n} {name}" for name, n in of.items()) for variant, of in counts.items()}

@@ -6,7 +6,6 @@
 __all__ = []
 
 # %% ../../nbs/lib/readout.ipynb #e5cdf3e5
-import textwrap
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,7 @@ from .outoffold import training_predictions
 from .outside import positive_classes
 from .runs import CELL, Run
 from leuknb.lib.tables import (
-    ROUGH, ROUGH_NOTE, Intervals, data_uri, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
+    Intervals, data_uri, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
 )
 from .templates import figure_png
 from ..metrics import marked_interval, wilson
@@ -121,7 +120,7 @@ class Readout(ModelRows):
 RULES = {f"{aim} {AIM:g}": f"aim: {aim} {100 * AIM:.0f} %" for aim in ("sensitivity", "specificity")}
 
 
-def screening_table(readout: Readout) -> Intervals:  # rule, threshold, sensitivity, specificity, with _low and _high
+def screening_table(readout: Readout) -> Intervals:  # rule, threshold, sensitivity, specificity, with their ends
     "Measure the model as a screening test, as predicted and at two thresholds that were chosen on other images."
     options = dict(positive=readout.positive, groups=readout.groups, reference=readout.reference)
     parts = [screen(readout.rows, **{aim: AIM}, **options) for aim in ("sensitivity", "specificity")]
@@ -135,10 +134,10 @@ def predictive_table(screened: Intervals, prevalence: float | None = None) -> In
     for share in PREVALENCES if prevalence is None else [prevalence]:
         for row in screened.to_dict("records"):
             both = [[row[f"{name}{end}"] for end in ("", "_low", "_high")] for name in ("sensitivity", "specificity")]
-            rows.append((f"{100 * share:g} %", row["rule"], *np.concatenate(predictive_values(*both, share))))
-    kinds = ("positive is malignant", "negative is not")
-    names = [f"{kind}{end}" for kind in kinds for end in ("", "_low", "_high")]
-    return Intervals(rows, columns=["prevalence", "rule", *names])
+            rough = row.get("sensitivity_rough", False) or row.get("specificity_rough", False)
+            positive, negative = predictive_values(*both, share)
+            rows.append((f"{100 * share:g} %", row["rule"], *positive, rough, *negative, rough))
+    return Intervals(rows, columns=["prevalence", "rule", *with_ends("positive is malignant", "negative is not")])
 
 # %% ../../nbs/lib/readout.ipynb #164ed07f
 def plot_roc(
@@ -292,7 +291,7 @@ def in_two_lines(run: Run) -> list[str]:
         units = rows["image"].map(readout.groups).to_numpy()
         shares = [marked(*marked_interval(called[of] == ill[of], units[of])) for of in (ill, ~ill)]
         lines.append("malignant found: {} %; others passed: {} %".format(*shares))
-    return lines + textwrap.wrap(ROUGH_NOTE, 80) * (ROUGH in "".join(lines))
+    return lines
 
 # %% ../../nbs/lib/readout.ipynb #b8dc8a77
 def call_lines(readout: Readout) -> list[str]:  # none where malignant and other images are not both there

@@ -20,7 +20,7 @@ from .config import Config, make_backbone
 from .depth import assume_bits
 from .errors import InputError
 from .files import digest, write_json, write_text
-from .tables import OVER_PATHS, interval, percent
+from .tables import OVER_PATHS, ROUGH, explained, interval, percent
 from .templates import DISCLAIMER
 
 # %% ../../nbs/lib/runs.ipynb #265aa1da
@@ -72,13 +72,14 @@ def write_table(
 
 # %% ../../nbs/lib/runs.ipynb #dab3de10
 def comparison_table(
-    comparison: pd.DataFrame,  # backbone, head, variant, n, accuracy, low, high, published, difference; fractions
+    comparison: pd.DataFrame,  # backbone, head, variant, n, accuracy, low, high, published, difference (note); fractions
     synthetic: bool = False,
 ) -> pd.DataFrame:  # strings, in percent
     "Write the comparison with the paper as people read it."
     shown = comparison[[*CELL, "n"]].copy()
     shown["accuracy %"] = comparison["accuracy"].map(percent)
-    shown["95 % interval"] = comparison["low"].combine(comparison["high"], interval)
+    rough = comparison["note"].notna() & comparison["note"].ne("") if "note" in comparison else False
+    shown["95 % interval"] = comparison["low"].combine(comparison["high"], interval) + np.where(rough, ROUGH, "")
     shown["paper % (other images)" if synthetic else "paper %"] = comparison["published"].map(percent)
     if not synthetic:
         shown["difference"] = ["-" if pd.isna(d) else f"{100 * d:+.1f}" for d in comparison["difference"]]
@@ -201,7 +202,7 @@ class Run(RunPlaces):
     def _repr_html_(self):
         title = f"<b>{self.path.name}</b>: {self.config['choices']['split']} split, {len(self.comparison)} models"
         table = comparison_table(self.comparison, self.synthetic).to_html(index=False, border=0)
-        return f"<p>{title}</p>{table}<p>{DISCLAIMER}</p>"
+        return explained(f"<p>{title}</p>{table}<p>{DISCLAIMER}</p>")
 
 # %% ../../nbs/lib/runs.ipynb #11de7865
 def data_facts(
