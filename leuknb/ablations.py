@@ -26,7 +26,7 @@ from .lib.glass import marks
 from .lib.light import nucleated, transmitted_light
 from .lib.nulls import dealt_out, hat_matrix, ridge_correct, tested_in
 from .lib.scoring import one_variant, paired_gap
-from .lib.tables import Intervals, percent
+from .lib.tables import Intervals, marked, percent
 from .metrics import marked_interval
 from .segment import find_cells
 from .splits import each_fold
@@ -159,11 +159,10 @@ def ablated_files(paths, name: str, folder: Path, progress: bool = True) -> np.n
     return np.array(parallel_map(one, list(enumerate(paths)), name, progress), dtype=object)
 
 
-def seen_by(network, paths, progress: bool = False) -> np.ndarray:  # (n, d) float32
-    "Compute what a network sees in images; None: AlexNet with the bundled weights."
+def or_alexnet(network, progress: bool = False):
+    "A network; instead of None AlexNet with the bundled weights."
     from leuknb.backbones import Backbone
-    network = Backbone("alexnet", weights="synth", progress=progress) if network is None else network
-    return network.transform(list(paths))
+    return Backbone("alexnet", weights="synth", progress=progress) if network is None else network
 
 
 def ablated_features(
@@ -178,7 +177,7 @@ def ablated_features(
         done = np.array([file is not None for file in files])
         if not done.any():
             return done, np.empty((0, 1), np.float32)
-        return done, seen_by(network, files[done])
+        return done, or_alexnet(network).transform(files[done].tolist())
 
 # %% ../nbs/64_ablations.ipynb #1cf2aae7
 def ablation_table(
@@ -208,7 +207,8 @@ def ablation_table(
             correct[name] = ridge_correct(features, codes[:, done], rows[done].reset_index(drop=True), parts)
     highest = np.max([own.mean().to_numpy()[1:] for own in correct.values()], axis=0) if correct else []
     table = [_row(name, own, clusters, highest) for name, own in correct.items()]
-    return Intervals(table, columns=["ablation", "keeps", "n", "accuracy", "low", "high", "rough", "by chance", "p", "found"])
+    columns = ["ablation", "keeps", "n", "accuracy", "low", "high", "rough", "by chance", "p", "found"]
+    return Intervals(table, columns=columns)
 
 
 def _row(name, correct, clusters, highest):
@@ -221,8 +221,8 @@ def _row(name, correct, clusters, highest):
 def ablation_verdicts(table: pd.DataFrame, how: str = "") -> list[str]:
     "Say what an `ablation_table` shows, under a split in words, such as `by group`."
     rows, verdicts = table.set_index("ablation"), []
-    shown = [f"{name} ({percent(*row[['accuracy', 'low', 'high']])} %; by chance up to {percent(row['by chance'])} %)"
-             for name, row in rows[rows["found"]].iterrows()]
+    shown = [f"{name} ({marked(*row[['accuracy', 'low', 'high', 'rough']])} %; by chance up to "
+             f"{percent(row['by chance'])} %)" for name, row in rows[rows["found"]].iterrows()]
     verdicts.append(f"The class can be predicted from {'; '.join(shown)}." if shown else
                     "The class cannot be predicted from any of these kinds of image better than by chance.")
     has = lambda name: name in rows.index and rows.loc[name, "found"]
@@ -281,12 +281,13 @@ def swap_table(
 ) -> Intervals:  # predicted (cells, background, neither), n, share, low, high, rough
     "Count whether a model of whole images follows the cells or the background."
     rows, tables = one_variant(cat, "original").reset_index(drop=True), []
-    X, labels = seen_by(network, rows["path"]).astype(float), pd.factorize(rows["label"].astype(str))[0]
+    network, labels = or_alexnet(network), pd.factorize(rows["label"].astype(str))[0]
+    X = network.transform(rows["path"].tolist()).astype(float)
     for train, test, other in partners(rows, parts, seed):
         with tempfile.TemporaryDirectory() as place:
             pairs = list(zip(rows["path"][test], rows["path"][other]))
             files = parallel_map(partial(_write_swapped, Path(place)), pairs, "swapping", progress)
-            hat = hat_matrix(X[train], seen_by(network, files).astype(float))
+            hat = hat_matrix(X[train], network.transform(files).astype(float))
         targets = np.eye(labels.max() + 1)[labels[train]]
         predicted = (hat @ (targets - targets.mean(axis=0)) + targets.mean(axis=0)).argmax(axis=1)
         hits = {"cells": predicted == labels[test], "background": predicted == labels[other]}
@@ -314,15 +315,15 @@ def variant_table(
     scheme: str = "",  # name of the split, where it has one
     network=None,  # as of `ablation_table`
     progress: bool = True,
-) -> Intervals:  # trained, tested, n, accuracy, low, high, rough, gap to training on the tested variant, gap_low, gap_high
+) -> Intervals:  # trained, tested, n, accuracy, low, high, rough, gap to training on the tested variant, its ends
     "Train a network and a ridge classifier on one variant, and test it on the other."
-    names = "original", "segmented"
+    names, network = ("original", "segmented"), or_alexnet(network, progress)
     tables = {name: one_variant(cat, name).set_index("image") for name in names}
     both = tables["original"].index.intersection(tables["segmented"].index)
     rows = tables["original"].loc[both].reset_index()
     if rows["label"].nunique() < 2:
         raise InputError("fewer than two classes have images in both variants, original and segmented")
-    X = {name: seen_by(network, tables[name].loc[both, "path"], progress) for name in names}
+    X = {name: network.transform(tables[name].loc[both, "path"].tolist()) for name in names}
     codes, clusters = pd.factorize(rows["label"].astype(str))[0][None], clusters_of(cat, parts, scheme)
     own = {(a, b): ridge_correct(X[a], codes, rows, parts, X[b])[0] for a in names for b in names}
     table = [(a, b, len(correct), *marked_interval(correct, clusters[correct.index]),

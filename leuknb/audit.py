@@ -28,7 +28,7 @@ from .lib.files import examine, parallel_map
 from .lib.models import pipeline
 from .lib.runs import Run
 from .lib.scoring import one_variant, score_models, score_run
-from .lib.tables import OVER_PATHS, interval, percent
+from .lib.tables import OVER_PATHS, marked, percent
 from .scenes import guarded
 from .shifts import SEVERITIES, check_shifts, plot_shifts, shift_table, shift_verdicts
 from leuknb.shortcuts import (
@@ -150,7 +150,7 @@ def shift_chapter(case: Case) -> Chapter:
 def cell_chapter(case: Case) -> Chapter:
     "Test models that see nothing but measures of cells."
     table = cell_accuracies(case.cat, case.parts, case.images, case.seed, case.progress)
-    shown = {row["name"]: f"{percent(row['accuracy'])} % [{interval(row['low'], row['high'])}]"
+    shown = {row["name"]: f"{marked(row['accuracy'], row['low'], row['high'], row['rough'])} %"
              for row in table.to_dict("records")}
     verdict = ("Measures of cells alone, without colour, counts and density, are right about "
                f"{shown['cells, without counts and density']} of {table['n'].iloc[0]} test images; "
@@ -178,8 +178,8 @@ def ablation_chapter(case: Case) -> Chapter:
     if (cat["variant"] == "segmented").any():
         chapter.tables["variants"] = crossed = variant_table(cat, parts, progress=case.progress)
         chapter.verdicts += [f"Trained on {row.trained} images and tested on {row.tested} ones, AlexNet is right about "
-                             f"{percent(row.accuracy, row.low, row.high)} %, where training on {row.tested} ones gives "
-                             f"{percent(row.accuracy - row.gap)} %."
+                             f"{marked(row.accuracy, row.low, row.high, row.rough)} %, where training on "
+                             f"{row.tested} ones gives {percent(row.accuracy - row.gap)} %."
                              for row in crossed.itertuples() if row.trained != row.tested]
     return chapter
 

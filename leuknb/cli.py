@@ -155,17 +155,15 @@ def add_report(commands):
 
 def run_report(args):
     "Draw the figures and write the report again, print the headline and the place."
-    from leuknb.lib.readout import check_reading, in_more_lines, in_two_lines
+    from leuknb.lib.readout import check_reading, in_all_lines
     from leuknb.lib.runs import Run
-    from leuknb.lib.tables import explained_lines
     from leuknb.lib.templates import DISCLAIMER
     from leuknb.report import write_figures, write_report
     run = Run(args.run)
     check_reading(run.classes, args.positive, args.prevalence)
     write_figures(run)
     write_report(run, args.positive, args.prevalence)
-    print(*explained_lines([*in_two_lines(run), *in_more_lines(run)]), "", DISCLAIMER,
-          f"Report: {run.path / 'report.html'}", sep="\n")
+    print(*in_all_lines(run), "", DISCLAIMER, f"Report: {run.path / 'report.html'}", sep="\n")
 
 # %% ../nbs/lib/cli.ipynb #89d4b9de
 def add_model(parser: argparse.ArgumentParser):

@@ -28,7 +28,7 @@ from leuknb.lib.outside import (
 from .lib.refits import chance_of
 from .lib.runs import Run
 from .lib.sources import majority_of_others
-from .lib.tables import Intervals, percent, table_html
+from .lib.tables import Intervals, explained_lines, percent, table_html, with_ends
 from .lib.templates import DISCLAIMER
 from .lib.tiles import pool
 from .metrics import wilson
@@ -73,21 +73,21 @@ def _area_ends(area, error, least, confidence):
     return float(expit(logit(area) - half)), float(expit(logit(area) + half))
 
 # %% ../nbs/68_external.ipynb #3719fa66
-def share_by(correct: np.ndarray, groups) -> tuple[float, float, float]:  # value, low, high
+def share_by(correct: np.ndarray, groups) -> tuple[float, float, float, bool]:  # value, low, high, rough
     "A share with its interval; by image (groups is None) Wilson's, by group that of `clustered_interval`."
     if not len(correct):
-        return (np.nan,) * 3
+        return *(np.nan,) * 3, False
     if groups is None:
-        return float(np.mean(correct)), *wilson(np.sum(correct), len(correct))
+        return float(np.mean(correct)), *wilson(np.sum(correct), len(correct)), False
     if len(set(groups)) < 2:
-        return float(np.mean(correct)), np.nan, np.nan
+        return float(np.mean(correct)), np.nan, np.nan, False
     found = clustered_interval(correct, groups)
-    return found["value"], found["low"], found["high"]
+    return found["value"], found["low"], found["high"], found["note"] != "" and not np.isnan(found["low"])
 
 
-def with_ends(**values) -> dict:  # name=(value, low, high)
-    "Spread values with their intervals over three columns each."
-    return {f"{name}{end}": v for name, three in values.items() for end, v in zip(("", "_low", "_high"), three)}
+def spread(**values) -> dict:  # name=(value, low, high) or (value, low, high, rough)
+    "Spread values with their intervals over columns."
+    return {column: v for name, parts in values.items() for column, v in zip(with_ends(name), parts)}
 
 # %% ../nbs/68_external.ipynb #f179c8be
 def pooled_groups(
@@ -120,7 +120,7 @@ def measures(
     for by, (true, call, value, names) in cases.items():
         of = lambda side: share_by(call[side] == true[side], None if names is None else names[side])
         area = auroc_interval(true, value, names)
-        ends = with_ends(sensitivity=of(true), specificity=of(~true), auroc=area)
+        ends = spread(sensitivity=of(true), specificity=of(~true), auroc=area)
         rows.append({"model": model, "by": by, "n": len(true) if names is None else len(set(names)), **ends})
     return rows
 
@@ -219,14 +219,14 @@ def coverage(images: pd.DataFrame) -> dict:
     confident = images[[c for c in images if c.startswith("p_")]].max(axis=1).to_numpy() > 0.9
     hits = {"flagged": flagged, "correct": right, "correct where not flagged": right[~flagged],
             "confidently wrong": confident & ~right & ~flagged}
-    ends = with_ends(**{name: share_by(hit, None) for name, hit in hits.items()})
+    ends = spread(**{name: share_by(hit, None) for name, hit in hits.items()})
     return {"n": len(images), **ends, "not flagged": int((~flagged).sum()), "distance": images["distance"].median()}
 
 
 def recalls(images: pd.DataFrame) -> list[dict]:
     "The share of each class that is found, by image."
     known, right = images[images["true"].notna()], images["predicted"] == images["true"]
-    return [{"class": label, "n": len(part), **with_ends(recall=share_by(right[part.index], None))}
+    return [{"class": label, "n": len(part), **spread(recall=share_by(right[part.index], None))}
             for label, part in known.groupby("true")]
 
 # %% ../nbs/68_external.ipynb #38f31b8a
@@ -249,7 +249,7 @@ class Evaluation:
         lines = [self.headline(), *(f"! {line}" for line in self.warnings)]
         look = dict(index=False, float_format="{:.2f}".format, na_rep="-")
         shown = [table.folded().to_string(**look) for table in (self.table, self.coverage)]
-        return "\n\n".join(["\n".join(lines), *shown])
+        return "\n\n".join(explained_lines(["\n".join(lines), *shown]))
 
     def _repr_html_(self):
         lines = "".join(f"<li>{escape(line)}</li>" for line in self.warnings)

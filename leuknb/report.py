@@ -25,7 +25,9 @@ from leuknb.lib.readout import (
 from .lib.run_cards import model_card, run_data_card
 from .lib.runs import Run
 from .lib.sections import citation, comparison_html, saved_audit
-from .lib.tables import Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri, whole_percent
+from leuknb.lib.tables import (
+    ROUGH_NOTE, Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri, whole_percent,
+)
 from .lib.templates import figure_png, render
 from .metrics import NUMBERS, plot_confusion
 
@@ -249,4 +251,5 @@ def report_html(
                   verdicts=verdicts, audit=chapters, shortcuts=shortcuts, wrong=wrong(readout), misread=misread,
                   **parts, table=comparison_html(run, readout.groups), cells=model_parts(run, figures),
                   cite=citation(run), chosen_on=chosen_on(readout), record=json.dumps(run.config, indent=1),
-                  checklist=checklist, cards={name: card_html(text) for name, text in cards.items()})
+                  checklist=checklist, cards={name: card_html(text) for name, text in cards.items()},
+                  rough_note=ROUGH_NOTE)

@@ -23,7 +23,7 @@ from .lib.progress import tqdm
 from .lib.errors import check_choice, check_number
 from .lib.files import parallel_map, read_image
 from .lib.scoring import predict_all, uncached
-from .lib.tables import Intervals, percent, title_of, with_ends
+from .lib.tables import Intervals, marked, percent, title_of, with_ends
 from .metrics import marked_interval
 from .preprocess import magnify, sharpen
 
@@ -262,8 +262,7 @@ def shift_summary(table: pd.DataFrame) -> Intervals:
         worst = single.loc[single["accuracy"].idxmin()]
         ends = [row[c] for row in (mean, worst) for c in ("accuracy", "low", "high", "rough")]
         rows.append((model, strength, clean[model], *ends, worst["family"]))
-    columns = "model strength clean mean mean_low mean_high mean_rough worst worst_low worst_high worst_rough worst_shift"
-    return Intervals(rows, columns=columns.split())
+    return Intervals(rows, columns=["model", "strength", "clean", *with_ends("mean", "worst"), "worst_shift"])
 
 # %% ../nbs/62_shifts.ipynb #8891c03b
 def plot_shifts(table: pd.DataFrame, title: str = "The same cells under another microscope"):  # a matplotlib figure
@@ -314,7 +313,7 @@ def shift_verdicts(table: pd.DataFrame) -> list[str]:
     "Say for each model and severity how accuracy changes with the microscope."
     verdicts = []
     for row in shift_summary(table).itertuples():
-        worst = percent(row.worst, row.worst_low, row.worst_high)
+        worst = marked(row.worst, row.worst_low, row.worst_high, row.worst_rough)
         verdicts.append(f"{row.model}, {row.strength} shifts: {percent(row.clean)} % as it is, "
                         f"{percent(row.mean)} % on average, {worst} % in the worst case ({row.worst_shift}).")
     return verdicts

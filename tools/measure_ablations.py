@@ -84,6 +84,8 @@ def main():
     p.add_argument("--parts", default=",".join(PARTS))
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()
+    if unknown := set(args.parts.split(",")) - set(PARTS):
+        p.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     rows = catalogue(args.data, variants=("original",))
     rows = with_scenes(rows, scenes(rows))
     rows = rows[rows.groupby("label", observed=True).cumcount() % args.every == 0].reset_index(drop=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .errors import plural
 from .files import atomic_folder, write_text
-from .tables import Intervals, data_uri
+from .tables import ROUGH, ROUGH_NOTE, Intervals, data_uri, explained
 from .templates import DISCLAIMER, figure_png, render
 
 # %% ../../nbs/lib/chapters.ipynb #006da3bc
@@ -46,7 +46,7 @@ class Chapter:
         "The first rows of a table as HTML; a value and its interval share a column."
         table = self.tables[name]
         shown = table.folded() if isinstance(table, Intervals) else table
-        return shown.head(SHOWN_ROWS).to_html(index=False, border=0, float_format="{:.3g}".format)
+        return explained(shown.head(SHOWN_ROWS).to_html(index=False, border=0, float_format="{:.3g}".format))
 
     def save(self, folder: Path):
         "Write tables as CSV and figures as PNG."
@@ -79,12 +79,12 @@ class Audit:
         for chapter in self.chapters.values():
             lines += ["", chapter.title, *(f"- {verdict}" for verdict in chapter.verdicts)]
         lines += ["", "Not examined", *(f"- {note}" for note in self.notes)] if self.notes else []
-        return "\n".join([*lines, "", DISCLAIMER])
+        return "\n".join([*lines, "", ROUGH_NOTE, DISCLAIMER] if ROUGH in "".join(lines) else [*lines, "", DISCLAIMER])
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        return render("audit-chapters.html.j2", audit=self)
+        return render("audit-chapters.html.j2", audit=self, rough_note=ROUGH_NOTE)
 
     def save(self, out: str | Path) -> Path:  # a new or empty folder
         "Write tables as CSV, figures as PNG, verdicts as text and everything as one page; whole or not at all."
@@ -92,5 +92,5 @@ class Audit:
             for chapter in self.chapters.values():
                 chapter.save(folder)
             write_text(folder / "audit.txt", f"{self}\n")
-            write_text(folder / "audit.html", render("audit.html.j2", audit=self))
+            write_text(folder / "audit.html", render("audit.html.j2", audit=self, rough_note=ROUGH_NOTE))
         return Path(out)

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import ParameterGrid
@@ -178,7 +178,8 @@ def try_scale(head: "Head", X: np.ndarray, code: np.ndarray, folds: list, scale:
     if not head.tune and (len(grid) > 1 or not isinstance(head.value("scale"), str)):
         raise InputError("without tuning (`tune=False`) a parameter has one value, not several")
     shared = head._prepare(Z, grid)
-    jobs = head.n_jobs if Z.size > SMALL else 1
+    jobs = effective_n_jobs(head.n_jobs)
+    jobs = jobs if Z.size > SMALL else 1
     with threadpool_limits(1, user_api="blas"):  # one thread a fold is enough
         held_out = Parallel(n_jobs=jobs, require="sharedmem")(  # also where joblib has processes
             delayed(head._fold)(shared, Z, code, train, test, grid) for train, test in folds)

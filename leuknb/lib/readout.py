@@ -23,7 +23,7 @@ from .outoffold import training_predictions
 from .outside import positive_classes
 from .runs import CELL, Run
 from leuknb.lib.tables import (
-    Intervals, data_uri, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
+    Intervals, data_uri, explained_lines, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
 )
 from .templates import figure_png
 from ..metrics import marked_interval, wilson
@@ -102,7 +102,8 @@ class Readout(ModelRows):
         value, low, high, rough = marked_interval(self.right, clusters)
         alone = clusters.nunique() == self.rows["image"].nunique()
         note = "" if alone else clustered_interval(self.right, clusters)["note"]
-        return {"value": value, "low": low, "high": high, "rough": rough, "note": note, "clusters": clusters.nunique()}
+        return {"value": value, "low": low, "high": high, "rough": rough and not alone, "note": note,
+                "clusters": clusters.nunique()}
 
     @cached_property
     def area(self) -> tuple:  # value, low, high
@@ -324,3 +325,8 @@ def in_more_lines(run: Run) -> list[str]:
         return []
     error, chance, brier = calibrated(readout)
     return [*call_lines(readout), f"calibration error: {error} (up to {chance} by chance); Brier score: {brier}"]
+
+
+def in_all_lines(run: Run) -> list[str]:
+    "Say all of this, and what the marks mean."
+    return explained_lines([*in_two_lines(run), *in_more_lines(run)])

@@ -226,7 +226,8 @@ def model_card(
     for title, topics in SECTIONS.items():
         if text := told.get(title) or "\n\n".join(f"**{topic}.** {own[topic]}" for topic in topics):
             card.add(**{title: text})
-    shown = readout.run.comparison[["backbone", "head", "variant", "n", "accuracy", "low", "high"]].round(4)
+    columns = ["backbone", "head", "variant", "n", "accuracy", "low", "high", "note"]
+    shown = readout.run.comparison.reindex(columns=columns).round(4).astype({"note": object}).fillna({"note": ""})
     card.add_table(**{"Every model of the run": shown})
     card.add(**{"How to cite": cite})
     return card.render()

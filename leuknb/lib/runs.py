@@ -72,7 +72,7 @@ def write_table(
 
 # %% ../../nbs/lib/runs.ipynb #dab3de10
 def comparison_table(
-    comparison: pd.DataFrame,  # backbone, head, variant, n, accuracy, low, high, published, difference (note); fractions
+    comparison: pd.DataFrame,  # backbone, head, variant, n, accuracy, low, high, published, difference, note; fractions
     synthetic: bool = False,
 ) -> pd.DataFrame:  # strings, in percent
     "Write the comparison with the paper as people read it."

@@ -59,10 +59,11 @@ def comparison_html(
         clusters = p["image"].map(groups)
         right, far = (p["predicted"] == p["true"]).to_numpy(), withheld(run, p)
         _, low, high, rough = marked_interval(right, clusters)
+        mark = ROUGH * (rough and clusters.nunique() < p["image"].nunique())
         shown = {} if far is None else {"withheld": f"{far.sum():,}", "accuracy of the others":
                                         f"{percent(right[~far].mean())} ({(~far).sum():,})" if not far.all() else "-"}
         rows.append({"model": model_title(*cell), "images": row["n"], groups.name: clusters.nunique(),
-                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high) + ROUGH * rough, **shown,
+                     "accuracy": percent(row["accuracy"]), "95 % interval": interval(low, high) + mark, **shown,
                      "paper (other images)" if run.synthetic else "paper": percent(row["published"]),
                      "difference": "-" if pd.isna(row["difference"]) else f"{100 * row['difference']:+.1f}"})
     table = pd.DataFrame(rows).fillna("-")
