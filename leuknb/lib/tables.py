@@ -112,6 +112,10 @@ class Folded(pd.DataFrame):
     def _constructor(self):
         return type(self)
 
+    def pivot(self, **names) -> "Folded":
+        "Reshape, and go on explaining."
+        return Folded(super().pivot(**names))
+
     def _repr_html_(self):
         return explained(super()._repr_html_())
 
