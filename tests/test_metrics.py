@@ -14,7 +14,9 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.proportion import proportion_confint
 
 from leuknb.lib.errors import InputError
-from leuknb.lib.tables import Intervals, percent
+from leuknb.lib.tables import ROUGH, ROUGH_NOTE, Intervals, explained_lines, marked, percent, table_html
+from leuknb.external import share_by, spread
+from leuknb.lib.chapters import Audit, Chapter
 from leuknb.lib.clusters import clustered_interval
 from leuknb.metrics import SUMMARY, accuracy_interval, check_confusion, classes_of, confusion, fractions, marked_interval, measure, metrics_table, per_class, plot_confusion, score_predictions, summary, wilson
 
@@ -371,6 +373,24 @@ def test_an_interval_is_marked_where_words_say_that_it_is_rough(clusters, wrong)
         assert tuple(ends) == accuracy_interval(right, units) and rough == bool(clustered_interval(right, units)["note"])
     assert marked_interval(right, np.arange(len(right)))[3] is False, "each image counts by itself"
     assert np.isnan(marked_interval([], [])[:3]).all()
+
+
+def test_what_the_mark_means_stands_wherever_it_is_shown():
+    rough = Intervals([("a", "x", 0.9, 0.8, 0.95, True)], columns=["name", "kind", "value", "low", "high", "rough"])
+    pages = [rough._repr_html_(), rough.folded()._repr_html_(), rough.folded().set_index("name")._repr_html_(), table_html(rough),
+             rough.folded().pivot(index="name", columns="kind", values="value")._repr_html_(), Chapter("title", [], {"rows": rough}).table_html("rows"),
+             str(Audit("about", {"one": Chapter("title", [f"a is right about {marked(0.9, 0.8, 0.95, True)} %"], {})})),
+             Audit("about", {"one": Chapter("title", [f"a is right about {marked(0.9, 0.8, 0.95, True)} %"], {})})._repr_html_(), " ".join(explained_lines([ROUGH]))]
+    assert all("†" in page and ROUGH_NOTE in page for page in pages)
+    sure = rough.assign(rough=False)
+    assert not any("†" in page for page in (sure._repr_html_(), table_html(sure), str(Audit("about", {"one": Chapter("title", ["sure"], {"rows": sure})}))))
+
+
+def test_evaluation_by_group_is_marked_where_groups_are_few():
+    rng = np.random.default_rng(0)
+    groups, right = np.repeat(np.arange(18), 10), rng.random(180) < 0.8
+    assert share_by(right, groups)[3] and not share_by(right, None)[3] and not share_by(right, np.zeros(180))[3]
+    assert spread(recall=share_by(right, groups)) == dict(zip(("recall", "recall_low", "recall_high", "recall_rough"), share_by(right, groups)))
 
 
 def test_scores_note_few_clusters():
