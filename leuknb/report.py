@@ -25,9 +25,8 @@ from leuknb.lib.readout import (
 from .lib.run_cards import model_card, run_data_card
 from .lib.runs import Run
 from .lib.sections import citation, comparison_html, saved_audit
-from leuknb.lib.tables import (
-    ROUGH_NOTE, Scores, data_uri, interval, model_title, percent, table_html, thumbnail_uri, whole_percent,
-)
+from .lib.tables import ROUGH_NOTE, Scores, data_uri, interval, model_title, percent, table_html
+from .lib.tables import thumbnail_uri, whole_percent
 from .lib.templates import figure_png, render
 from .metrics import NUMBERS, plot_confusion
 

@@ -22,9 +22,8 @@ from .models import NOVEL, model_row
 from .outoffold import training_predictions
 from .outside import positive_classes
 from .runs import CELL, Run
-from leuknb.lib.tables import (
-    Intervals, data_uri, explained_lines, interval, marked, model_title, percent, table_html, whole_percent, with_ends,
-)
+from .tables import Intervals, data_uri, explained_lines, interval, marked, model_title, percent
+from .tables import table_html, whole_percent, with_ends
 from .templates import figure_png
 from ..metrics import marked_interval, wilson
 

@@ -20,7 +20,7 @@ from .config import Config, make_backbone
 from .depth import assume_bits
 from .errors import InputError
 from .files import digest, write_json, write_text
-from .tables import OVER_PATHS, ROUGH, explained, interval, percent
+from .tables import OVER_PATHS, ROUGH, explained, interval, percent, with_words
 from .templates import DISCLAIMER
 
 # %% ../../nbs/lib/runs.ipynb #265aa1da
@@ -78,7 +78,7 @@ def comparison_table(
     "Write the comparison with the paper as people read it."
     shown = comparison[[*CELL, "n"]].copy()
     shown["accuracy %"] = comparison["accuracy"].map(percent)
-    rough = comparison["note"].notna() & comparison["note"].ne("") if "note" in comparison else False
+    rough = with_words(comparison["note"]) if "note" in comparison else False
     shown["95 % interval"] = comparison["low"].combine(comparison["high"], interval) + np.where(rough, ROUGH, "")
     shown["paper % (other images)" if synthetic else "paper %"] = comparison["published"].map(percent)
     if not synthetic:
