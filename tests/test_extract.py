@@ -69,6 +69,14 @@ def test_neighbours_never_matter(paths, precision, layer):
     assert all(np.array_equal(together[i:i + 1], backbone.transform(paths[i:i + 1])) for i in (0, 5, 8))
 
 
+def test_a_small_set_is_hardly_padded(paths, computed):
+    backbone = Backbone("alexnet", "random", cache=False, **QUIET).fit()
+    backbone.transform(paths)
+    assert [len(batch) for batch in computed] == [8, 2] and backbone.batch_size_ == 8
+    sizes = {size: [extract.default_batch_size(name, size, "cpu") for name in ("alexnet", "vgg19")] for size in (64, 224, 448)}
+    assert sizes == {64: [8, 8], 224: [8, 4], 448: [4, 1]} and extract.default_batch_size("alexnet", 224, "cuda") == 64
+
+
 def test_rows_belong_to_bytes(paths, computed):
     backbone = Backbone("alexnet", "random", batch_size=4, **QUIET)
     first = backbone.transform(paths)

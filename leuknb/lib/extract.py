@@ -182,9 +182,10 @@ def from_noise(plan: FeaturePlan, network: FeatureNetwork) -> torch.Tensor:  # (
 
 
 def default_batch_size(name: str, size: int, device: str) -> int:
-    "Images computed at once: the largest activations take about 200 MB; 50 MB, which the C library reuses, on a CPU."
-    base = 64 if name == "alexnet" else 4 if device == "cpu" else 16
-    return max(1, int(base * (224 / size) ** 2))
+    "Images computed at once: the largest activations take about 200 MB; 50 MB on a CPU, and at most 8 images."
+    base = (16 if name == "alexnet" else 4) if device == "cpu" else 64 if name == "alexnet" else 16
+    at_once = max(1, int(base * (224 / size) ** 2))
+    return min(8, at_once) if device == "cpu" else at_once
 
 # %% ../../nbs/lib/extract.ipynb #3c855425
 def image_paths(X) -> list:
