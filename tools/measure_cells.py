@@ -2,7 +2,7 @@
 
     python tools/measure_cells.py ruler [--data DIR] [--other DIR] [--fields N]    generated fields, the public set, other fields: ruler.csv
     python tools/measure_cells.py nucleated                                       nucleated cells of 32 generated laboratories: nucleated.csv
-    python tools/measure_cells.py cells --data DIR [--every N] [--resume]         cells alone, by image, group and contiguous blocks (no files left out): cells.csv
+    python tools/measure_cells.py cells --data DIR [--every N] [--resume]         cells alone, by image, by field, by blocks with 0 and 75 files between: cells.csv
 """
 import argparse
 import tempfile
@@ -14,16 +14,17 @@ import pandas as pd
 
 from leuknb.cells import CellFeatures, curved_head, linear_head
 from leuknb.data import catalogue
-from leuknb.lib.clusters import clustered_interval
 from leuknb.lib import light
 from leuknb.lib.files import read_image
 from leuknb.lib.glass import marks, with_halo
 from leuknb.lib.laboratories import any_cells, any_laboratory, any_red, log_uniform
 from leuknb.lib.refits import clusters_of_training
+from leuknb.metrics import marked_interval
 from leuknb.patients import CLASSES, draw_patient, make_smears
 from leuknb.ruler import red_cell_diameter
+from leuknb.scenes import block_parts, one_row_each, scenes, with_scenes
 from leuknb.shortcuts import shortcut_features
-from leuknb.splits import each_fold, inner_blocks, inner_groups, split
+from leuknb.splits import each_fold, inner_groups, split
 from leuknb.synth import Patient, draw
 
 OUT = Path(__file__).resolve().parent.parent / "leuknb/assets/measured"
@@ -108,27 +109,34 @@ PARTS = {"all": lambda name: True,
 
 
 def accuracy(cat, parts, features, make, blocks):
-    "Accuracy over the test images of all folds, in percent, with its interval; settings are tuned on training rows."
+    "Accuracy over the test images of all folds, with its interval by stretches of files; settings are tuned on training rows."
     labels, names, correct = cat["label"].to_numpy(str), clusters_of_training(cat), []
     for _, train, test in each_fold(cat, parts):
         head = make().fit(features[train], labels[train], inner_groups(cat.iloc[train], blocks))
         correct.append(pd.DataFrame({"right": head.predict(features[test]) == labels[test], "cluster": names[test]}))
     table = pd.concat(correct)
-    found = clustered_interval(table["right"].to_numpy(float), table["cluster"].to_numpy())
-    return {"accuracy, %": 100 * found["value"], "low": 100 * found["low"], "high": 100 * found["high"]}
+    return dict(zip(("accuracy", "low", "high", "rough"), marked_interval(table["right"].to_numpy(float), table["cluster"].to_numpy())))
+
+
+def divisions(cat, every):
+    "Name, split and number of inner blocks of each way to divide every so manyth image."
+    yield "by image", split(cat, "paper"), None
+    yield "by field", split(cat, "group"), None
+    for embargo in (0, 75):
+        yield f"by blocks, {embargo} files between", block_parts(cat, embargo / every), 5
 
 
 def cells(args):
     "cells.csv: a row is written as soon as it is measured; rows that are there are kept."
-    cat = catalogue(args.data, variants=["original"])
+    cat = one_row_each(catalogue(args.data, variants=["original"]))
     cat = cat.iloc[::args.every].reset_index(drop=True)
+    cat = with_scenes(cat, scenes(cat))
     names, out = CellFeatures().get_feature_names_out(), args.out or OUT / "cells.csv"
     columns = {name: [k for k, column in enumerate(names) if keep(column)] for name, keep in PARTS.items()}
     histogram = shortcut_features(cat["path"], ["colour histogram"])["colour histogram"]
     rows = pd.read_csv(out).to_dict("records") if args.resume and Path(out).exists() else []
     seen = {(row["split"], row["features"], row["head"]) for row in rows}
-    for scheme, title in [("blocks", "by blocks"), ("paper", "by image"), ("group", "by group")]:
-        parts = split(cat, scheme, embargo=0)
+    for title, parts, blocks in divisions(cat, args.every):
         train = next(each_fold(cat, parts))[1]
         features = CellFeatures(progress=True).fit(cat["path"].iloc[train]).transform(cat["path"])
         sets = [(f"cells, {name}", features[:, kept], curved_head, "SVM") for name, kept in columns.items()]
@@ -138,9 +146,9 @@ def cells(args):
             if (title, name, kind) in seen:
                 continue
             rows.append({"split": title, "images": len(cat), "features": name, "numbers": values.shape[1], "head": kind}
-                        | accuracy(cat, parts, values, head, inner_blocks(parts, scheme)))
+                        | accuracy(cat, parts, values, head, blocks))
             print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(out, index=False, float_format="%.2f")
+            pd.DataFrame(rows).to_csv(out, index=False, float_format="%.4f")
 
 
 def main():
