@@ -58,7 +58,9 @@ def white_normalise(
     """Scale each channel so that empty glass (the tenth of pixels whose darkest channel is brightest) becomes white.
 
     A black background or a frame does not count. `InputError` for an image without glass, unless it is all black."""
-    if (reason := glass_problem(rgb)) and reason != "black all over":  # what is black stays black
+    if (reason := glass_problem(rgb)) == "black all over":
+        return rgb.copy()
+    if reason:
         raise InputError(f"no empty glass ({reason}), with which the step white compares; leave this step out")
     darkest, left_out = rgb.min(axis=-1), background(rgb)
     seen = ~left_out if left_out.mean() > 0.05 else np.ones_like(left_out)

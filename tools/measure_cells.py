@@ -119,7 +119,7 @@ def accuracy(cat, parts, features, make, blocks):
 
 
 def divisions(cat, every):
-    "Name, split and number of inner blocks of each way to divide every so manyth image."
+    "Name, split and number of inner blocks of each way to divide a catalogue that has one image of `every`."
     yield "by image", split(cat, "paper"), None
     yield "by field", split(cat, "group"), None
     for embargo in (0, 75):

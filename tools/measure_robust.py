@@ -1,7 +1,7 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
     python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17]
-                                   [--parts factors,objectives,shifts,coverage,clean,blocks,unlike,parts]
+                                   [--parts factors,objectives,shifts,coverage,clean,unlike,parts]
 
 Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
@@ -9,7 +9,7 @@ under every shift, every --every-th image: accuracy, leukaemias called Benign, a
 at another magnification, too; with --scaled for larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
 of the open files, on images as they are and on copies by another objective that no candidate was trained on), only where `coverage` is asked for robust-coverage.csv and robust-slides.csv
 (accuracy of the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
-(accuracy and Benign recall of each model by group and on the paper's split), robust-blocks.csv (contiguous blocks of all files, embargo 75) and robust-unlike.csv
+(accuracy and Benign recall of each model by group and on the paper's split), and robust-unlike.csv
 (AUROC and share of warnings for pictures that are no smears); robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken
 away, exchanged or added, by group, by blocks and under the shifts of the last seed. The open files are those that `leuknb.scenes.locked` leaves.
 """
@@ -325,17 +325,6 @@ def clean(recipe, X, plain, rows, seed, args):
     return pd.concat(parts)
 
 
-def blocks(recipe, X, plain, rows):
-    "Contiguous blocks of file order, embargo 75."
-    parts, right, order = split(rows, "blocks", folds=5, embargo=75), [], []
-    for fold in range(5):
-        train, test = train_test_rows(rows, parts, fold)
-        right.append(marks(fitted(recipe, X, plain, rows, train, blocks=5), X, plain, rows, test))
-        order.append(test)
-    pooled = {name: np.concatenate([r[name] for r in right]) for name in MODELS}
-    return graded(pooled, rows, np.concatenate(order), split="blocks")
-
-
 def unlike(recipe, X, rows, count=60):
     "AUROC of held-out smears (by blocks) against pictures that are no smears, and how often 0.99 is passed."
     y, parts = rows["label"].astype(str).to_numpy(), split(rows, "blocks", folds=5, embargo=75)
@@ -495,10 +484,8 @@ def of_all_files(args, parts, seeds):
         tables["coverage"], tables["slides"] = [confident_share(recipe, rows, args)], [kept(runs / "slides.csv", partial(few_stretches, recipe, rows, args))]
     if "parts" in parts:
         tables["parts"] = [kept(runs / "parts.csv", lambda: parts_of(rows, seeds, args))]
-    if {"blocks", "unlike", "clean"} & set(parts):
+    if {"unlike", "clean"} & set(parts):
         X, plain = matrices(recipe, rows)
-    if "blocks" in parts:
-        tables["blocks"] = [kept(runs / "blocks.csv", lambda: blocks(recipe, X, plain, rows))]
     if "unlike" in parts:
         tables["unlike"] = [kept(runs / "unlike.csv", lambda: unlike(recipe, X, rows))]
     if "clean" in parts:
@@ -517,7 +504,7 @@ def main():
     p.add_argument("--families", help="of shifts by blocks (default: all)")
     p.add_argument("--severities", default="medium,strong,mild", help="of the shifts by blocks (default: %(default)s)")
     p.add_argument("--scaled", action="store_true", help="also larger and smaller images brought to scale by their red cells")
-    p.add_argument("--parts", default="factors,objectives,shifts,clean,blocks,unlike")
+    p.add_argument("--parts", default="factors,objectives,shifts,clean,unlike")
     p.add_argument("--runs", default=str(ROOT / "runs" / "robust"))
     p.add_argument("--out", default=str(ROOT / "leuknb" / "assets" / "measured"))
     args = p.parse_args()

@@ -19,7 +19,7 @@ from .measured import measured
 from .public_set import is_public, public_card
 from .readout import Readout
 from .runs import Run
-from .tables import percent
+from .tables import ROUGH, ROUGH_NOTE, marked, percent
 from .templates import DISCLAIMER
 from ..segment import swapped_hsv
 
@@ -193,9 +193,10 @@ def known_limits(
         medium = "model == @model and strength == 'medium' and family != 'mean'"
         shifts = measured(f"robust-shifts-{table}").query(medium)
         low = shifts[shifts["accuracy"] < 0.93].sort_values("accuracy")
-        named = ", ".join(f"{row.family} {percent(row.accuracy, row.low, row.high)} %" for row in low.itertuples())
+        named = ", ".join(f"{row.family} {marked(row.accuracy, row.low, row.high, row.rough)} %"
+                          for row in low.itertuples())
         lines.append(f"Of {len(shifts)} simulated changes of medium severity, {len(low)} leave less than 93 % of new "
-                     f"blocks of the public images right: {named}.")
+                     f"blocks of the public images right: {named}." + f" {ROUGH_NOTE}" * (ROUGH in named))
     return "\n\n".join(lines)
 
 # %% ../../nbs/lib/run_cards.ipynb #4c441e90
