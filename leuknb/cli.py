@@ -97,8 +97,9 @@ def add_reproduce(commands):
                    help="class folders, the Kaggle layout, or a CSV (default: generated smears)")
     p.add_argument("--out", metavar="RUN", default="runs/latest", help="the run folder (default: %(default)s)")
     p.add_argument("--recipe", choices=tuple(RECIPES),
-                   help="robust: survives simulated changes of its own images (on real images from elsewhere that is "
-                   "not shown), as --backbones alexnet --weights synth --heads robust --variants original")
+                   help="robust: made for other lamps and stains, tested on simulated ones (on real images from elsewhere "
+                   "it has not been shown to work), as --backbones alexnet --weights synth --heads robust "
+                   "--variants original")
     for field in fields(Config):
         add_setting(p, field)
     add_on_bad(p)
@@ -251,9 +252,9 @@ def pairs(text: str) -> dict:
 def add_evaluate(commands):
     "Add `leuknb evaluate`."
     about = ("Sensitivity, specificity and area under the ROC curve on images from elsewhere, beside baselines that "
-             "see no cell. Models of this package were seen to survive simulated changes of their own images. On real "
-             "images from elsewhere that is not shown; where it was tried, it was wrong. Benign, in the public set, "
-             "are patients with haematogones, not healthy people.")
+             "see no cell. The robust recipe was seen to survive simulated changes of lamp, and of stain unless "
+             "strong. On real images from elsewhere that is not shown; where it was tried, it was wrong. Benign, in "
+             "the public set, are patients with haematogones, not healthy people.")
     p = add_command(commands, "evaluate", run_evaluate, help="test a run on other people's images", description=about)
     p.add_argument("run", metavar="RUN")
     p.add_argument("--data", metavar="[NAME=]DIR-or-CSV", action="append", required=True,

@@ -54,10 +54,12 @@ def prevalence_line() -> str:
     rows = measured("compare-screening").query("split == 'blocks' and head == 'svm' and rule == 'as predicted'")
     both = [[rows.iloc[0][f"{name}{end}"] for end in ("", "_low", "_high")] for name in ("sensitivity", "specificity")]
     share = 1 - DATASET["classes"]["Benign"]["images"] / DATASET["images"]
-    here, rare = (predictive_values(*both, prevalence)[0][0] for prevalence in (share, 0.01))
+    here, rare = (predictive_values(*both, prevalence)[0] for prevalence in (share, 0.01))
+    rough = rows.iloc[0][["sensitivity_rough", "specificity_rough"]].any()
+    ends = f"{'a rough interval' if rough else 'interval'}: {100 * rare[1]:.0f}–{100 * rare[2]:.0f}"
     return (f"At sensitivity {percent(both[0][0])} % and specificity {percent(both[1][0])} % (SVM by stretches of "
-            f"files), a positive call is right in {100 * here:.1f} % of cases here, where {100 * share:.0f} % of the "
-            f"images are leukaemia, and in {100 * rare:.0f} % at a prevalence of 1 %.")
+            f"files), a positive call is right in {100 * here[0]:.1f} % of cases here, where {100 * share:.0f} % of "
+            f"the images are leukaemia, and in {100 * rare[0]:.0f} % at a prevalence of 1 % ({ends}).")
 
 # %% ../../nbs/lib/public_set.ipynb #9d6ca6fa
 def choices_line() -> str:
