@@ -97,9 +97,8 @@ def add_reproduce(commands):
                    help="class folders, the Kaggle layout, or a CSV (default: generated smears)")
     p.add_argument("--out", metavar="RUN", default="runs/latest", help="the run folder (default: %(default)s)")
     p.add_argument("--recipe", choices=tuple(RECIPES),
-                   help="robust: made for other lamps and stains, tested on simulated ones (it has not been shown to "
-                   "work on real images from elsewhere), as --backbones alexnet --weights synth --heads robust "
-                   "--variants original")
+                   help="robust: made for other lamps and stains (not shown to work on real images from elsewhere), as "
+                   "--backbones alexnet --weights synth --heads robust --variants original")
     for field in fields(Config):
         add_setting(p, field)
     add_on_bad(p)
