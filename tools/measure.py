@@ -108,7 +108,6 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
     "alexnet-random-tuned": ("measure", "DIR", "--backbones", "alexnet", "--heads", "fine-tuned"),
     "vgg19-random": ("measure", "DIR", "--backbones", "vgg19"),
     "vgg19-random-tuned": ("measure", "DIR", "--backbones", "vgg19", "--heads", "fine-tuned"),
-    "robust-parts": ("measure_robust", "DIR", "--parts", "parts"),
 }
 MINUTES = {"scenes, up to the ladder, with their features": 55, "scenes-open": 20, "choose": 18, "inner folds of two heads (of scenes)": 10, "audit-shortcuts": 10,
            "ablations, with their features": 106, "compare": 3,

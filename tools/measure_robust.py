@@ -1,7 +1,6 @@
 """Measure the tables of nbs/65_robust.ipynb on a folder with the real images.
 
-    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--images 200] [--every 17]
-                                   [--parts factors,objectives,shifts,coverage,clean,unlike,parts]
+    python tools/measure_robust.py DIR [--seeds 1,2,3,4,5] [--every 17] [--parts factors,objectives,shifts,coverage,clean,unlike]
 
 Features are cached and finished pieces kept under --runs, so an interrupted measurement continues. Writes to leuknb/assets/measured:
 robust-factors.csv (one factor of the recipe at a time, by blocks of the open files, in pairs with plain features and LDA), robust-shifts-blocks.csv (the same blocks
@@ -9,9 +8,8 @@ under every shift, every --every-th image: accuracy, leukaemias called Benign, a
 at another magnification, too; with --scaled for larger and smaller images brought to scale by their red cells), robust-objectives.csv (choice between kinds of copies by nested blocks
 of the open files, on images as they are and on copies by another objective that no candidate was trained on), only where `coverage` is asked for robust-coverage.csv and robust-slides.csv
 (accuracy of the most confident share, and by stretches used in training, by blocks of all files, as scenes-coverage.csv and scenes-slides.csv), robust-clean.csv
-(accuracy and Benign recall of each model by group and on the paper's split), and robust-unlike.csv
-(AUROC and share of warnings for pictures that are no smears); robust-parts.csv, only where `parts` is asked for, has the recipe with one part taken
-away, exchanged or added, by group, by blocks and under the shifts of the last seed. The open files are those that `leuknb.scenes.locked` leaves.
+(accuracy and Benign recall of each model by group and on the paper's split), and robust-unlike.csv (AUROC and share of warnings for pictures that are no smears).
+The open files are those that `leuknb.scenes.locked` leaves.
 """
 import argparse
 import tempfile
@@ -25,8 +23,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 
 from choose import kept, open_rows
-from leuknb.backbones import Backbone
-from leuknb.calibration import choose_threshold, risk_coverage
+from leuknb.calibration import risk_coverage
 from leuknb.compare import mcnemar
 from leuknb.data import catalogue
 from leuknb.heads import LDAHead
@@ -43,8 +40,7 @@ from leuknb.preprocess import register_step, white_normalise
 from leuknb.robust import Robust, RobustHead
 from leuknb.ruler import set_diameter
 from leuknb.scenes import block_parts, infeasible, learning_curve, one_row_each, scenes, training_sizes, with_scenes
-from leuknb.segment import segment
-from leuknb.shifts import SEVERITIES, SHIFTS, shift_table, shifted_files
+from leuknb.shifts import SEVERITIES, SHIFTS, shifted_files
 from leuknb.shortcuts import ShortcutFeatures, shortcut_head
 from leuknb.splits import each_fold, inner_groups, split, train_test_rows
 from leuknb.svm import SVMHead
@@ -315,7 +311,7 @@ def shift_row(model, family, severity, outcome, true, clusters):
     return row | {"flagged": flagged.mean()}
 
 
-def clean(recipe, X, plain, rows, seed, args):
+def clean(recipe, X, plain, rows, seed):
     "One seed: by group, and the paper's split."
     parts = []
     for scheme in ("group", "paper"):
@@ -327,7 +323,8 @@ def clean(recipe, X, plain, rows, seed, args):
 
 def unlike(recipe, X, rows, count=60):
     "AUROC of held-out smears (by blocks) against pictures that are no smears, and how often 0.99 is passed."
-    y, parts = rows["label"].astype(str).to_numpy(), split(rows, "blocks", folds=5, embargo=75)
+    rows = with_scenes(rows, scenes(rows))
+    y, parts = rows["label"].astype(str).to_numpy(), block_parts(rows, 75)
     backbone, scores, far = recipe.backbone(), {}, {}
     train, _ = train_test_rows(rows, parts, 0)
     warning = NoveltyScore().fit(X[0][train], y[train])
@@ -352,76 +349,7 @@ def unlike(recipe, X, rows, count=60):
                          for name, s in scores.items()])
 
 
-register_step("cells", segment)
 register_step("white or black", white_or_black)
-EXCHANGED = {"robust": {}, "untrained weights": {"weights": "random"}, "pool5 averaged over 2 x 2": {"layer": "pool5", "pool": "avg2"}}
-ADDED = {"+ cells cut out": Backbone("alexnet", "synth", preprocess=["white", "cells"]),
-         "+ untrained VGG19": Backbone("vgg19", "random", preprocess="white")}
-
-
-def benign_by_threshold(p, classes, y, folds):
-    "Answers where Benign is called below a threshold on `1 - p(Benign)` with the best balanced accuracy in the other folds."
-    suspicion, cancer = 1 - p[:, list(classes).index("Benign")], y != "Benign"
-    rest, said = np.where(classes == "Benign", 0, p).argmax(1), np.empty(len(y), object)
-    for fold in np.unique(folds):
-        other, own = folds != fold, folds == fold
-        at = choose_threshold(cancer[other], suspicion[other], cost=(1 / cancer[other].mean(), 1 / (~cancer[other]).mean()))
-        said[own] = np.where(suspicion[own] >= at, classes[rest[own]], "Benign")
-    return said
-
-
-def held_out(make, X, rows, parts):
-    "Probabilities of the held-out rows, the rows, their folds, the classes, and the last model."
-    p, order, folds = [], [], []
-    blocks = 5 if parts["fold"].nunique() > 1 else None
-    for fold in sorted(parts["fold"].unique()):
-        train, test = train_test_rows(rows, parts, fold)
-        y, groups = rows["label"].astype(str).to_numpy()[train], inner_groups(rows.iloc[train], blocks)
-        head = make(X, train, y, groups)
-        p.append(head.predict_proba(X[0][test]))
-        order.append(test)
-        folds.append(np.full(len(test), fold))
-    return np.concatenate(p), np.concatenate(order), np.concatenate(folds), head.classes_, head
-
-
-def parts_of(rows, seeds, args):
-    "The recipe with one part exchanged or added."
-    schemes = [("blocks", 0)] + [("group", seed) for seed in seeds]
-    cut = {key: split(rows, key[0], seed=key[1], **({"folds": 5, "embargo": 75} if key[0] == "blocks" else {})) for key in schemes}
-    paths, found, tables, models = rows["path"].to_numpy(), {}, [], {}
-
-    def grade(model, key, said, order):
-        right = said == rows["label"].astype(str).to_numpy()[order]
-        tables.append(graded({model: right}, rows, order, split=key[0], seed=key[1]))
-
-    def recipe_head(X, train, y, groups):
-        return RobustHead().fit(X[0][train], y, groups, [copy[train] for copy in X[1:]])
-
-    def single_head(X, train, y, groups):
-        return SVMHead().fit(X[0][train], y, groups)
-    for name, change in EXCHANGED.items():
-        recipe = Robust(**{"size": 448, **change})
-        X = [recipe.backbone(k).transform(paths) for k in range(recipe.copies + 1)]
-        for key in schemes:
-            p, order, folds, classes, head = found[name, key] = held_out(recipe_head, X, rows, cut[key])
-            grade(name, key, classes[p.argmax(1)], order)
-        models[name] = make_pipeline(recipe.backbone(), head)
-        last = train_test_rows(rows, cut[key], 0)[1]
-        print(pd.concat(tables).to_string(), flush=True)
-    for name, backbone in ADDED.items():
-        X = [backbone.transform(paths)]
-        for key in schemes:
-            p, order, folds, classes, _ = held_out(single_head, X, rows, cut[key])
-            grade(name, key, classes[(p + found["robust", key][0]).argmax(1)], order)
-        print(pd.concat(tables).to_string(), flush=True)
-    p, order, folds, classes, _ = found["robust", schemes[0]]
-    y = rows["label"].astype(str).to_numpy()[order]
-    grade("+ threshold for Benign", schemes[0], benign_by_threshold(p, classes, y, folds), order)
-    some = rows.iloc[np.random.default_rng(seeds[-1]).permutation(last)[:args.images]]
-    shifted = shift_table(models, some, strengths=["mild", "medium"], seed=seeds[-1])
-    shifted = shifted[~shifted["family"].isin(["none", "mean"])].groupby("model", sort=False)["accuracy"]
-    summary = pd.DataFrame({"shifts_mean": shifted.mean(), "shifts_worst": shifted.min()}).reset_index()
-    return pd.concat(tables).merge(summary.assign(split="group", seed=seeds[-1]), how="left")
 
 
 def robust_model(X, rows):
@@ -482,14 +410,12 @@ def of_all_files(args, parts, seeds):
     rows, recipe, runs = cat[cat["variant"] == "original"].reset_index(drop=True), Robust(), Path(args.runs)
     if "coverage" in parts:
         tables["coverage"], tables["slides"] = [confident_share(recipe, rows, args)], [kept(runs / "slides.csv", partial(few_stretches, recipe, rows, args))]
-    if "parts" in parts:
-        tables["parts"] = [kept(runs / "parts.csv", lambda: parts_of(rows, seeds, args))]
     if {"unlike", "clean"} & set(parts):
         X, plain = matrices(recipe, rows)
     if "unlike" in parts:
         tables["unlike"] = [kept(runs / "unlike.csv", lambda: unlike(recipe, X, rows))]
     if "clean" in parts:
-        tables["clean"] = [kept(runs / f"clean-{seed}.csv", partial(clean, recipe, X, plain, rows, seed, args)) for seed in seeds]
+        tables["clean"] = [kept(runs / f"clean-{seed}.csv", partial(clean, recipe, X, plain, rows, seed)) for seed in seeds]
     return tables
 
 
@@ -498,7 +424,6 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data")
     p.add_argument("--seeds", default="1,2,3,4,5")
-    p.add_argument("--images", type=int, default=200, help="held-out images to shift in the table of parts (default: %(default)s)")
     p.add_argument("--every", type=int, default=17, help="shift every such image of a class (default: %(default)s, which divides no period of streams)")
     p.add_argument("--embargoes", default="75,100,150", help="of the table of factors (default: %(default)s)")
     p.add_argument("--families", help="of shifts by blocks (default: all)")
