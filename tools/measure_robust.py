@@ -329,7 +329,7 @@ def unlike(recipe, X, rows, count=60):
     train, _ = train_test_rows(rows, parts, 0)
     warning = NoveltyScore().fit(X[0][train], y[train])
     group = split(rows, "group", seed=1)
-    tests = {"held-out smears, by group": train_test_rows(rows, group, 0), "held-out smears, by blocks": train_test_rows(rows, parts, 0)}
+    tests = {"held-out smears, by field": train_test_rows(rows, group, 0), "held-out smears, by blocks": train_test_rows(rows, parts, 0)}
     for name, (train, test) in tests.items():
         own = NoveltyScore().fit(X[0][train], y[train])
         scores[name], far[name] = own.score_samples(X[0][test]), own.distance(X[0][test])
