@@ -111,7 +111,7 @@ PARTS = {  # name -> (tool, arguments); DIR: the folder with the images
 }
 MINUTES = {"scenes, up to the ladder, with their features": 55, "scenes-open": 20, "choose": 18, "inner folds of two heads (of scenes)": 10, "audit-shortcuts": 10,
            "ablations, with their features": 106, "compare": 3,
-           "factors (of robust)": 3, "shifts (of robust)": 75, "clean and unlike (of robust)": 11, "robust-coverage": 6, "nucleated": 1, "cells": 23, "laboratories": 10}
+           "factors (of robust)": 3, "shifts (of robust)": 75, "clean and unlike (of robust)": 11, "robust-coverage": 6, "nucleated": 1, "cells": 23, "laboratories": 10, "ruler": 3}
 
 
 def call(tool, *arguments):
