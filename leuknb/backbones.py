@@ -65,7 +65,8 @@ def resolve_plan(settings) -> FeaturePlan:  # settings: a `Backbone`
         layer="stats" if pool == "stats" and layers == every else "+".join(layers), pool=pool, nodes=nodes,
         layer_sizes=tuple(count_features(shape, pool) for shape in shapes), preprocessing=prepared, device=device,
         precision=resolve_precision(precision, device),
-        batch_size=settings.batch_size or default_batch_size(name, prepared.size, device))
+        batch_size=settings.batch_size or default_batch_size(
+            name, prepared.size, device, any(len(shape) == 1 for shape in shapes)))
     network = open_network(plan)
     return replace(plan, weights_digest=network.weights_digest, code=code_digest(plan, network),
                    calibration=getattr(network, "calibration", ""))

@@ -75,6 +75,7 @@ def test_a_small_set_is_hardly_padded(paths, computed):
     assert [len(batch) for batch in computed] == [8, 2] and backbone.batch_size_ == 8
     sizes = {size: [extract.default_batch_size(name, size, "cpu") for name in ("alexnet", "vgg19")] for size in (64, 224, 448)}
     assert sizes == {64: [8, 8], 224: [8, 4], 448: [4, 1]} and extract.default_batch_size("alexnet", 224, "cuda") == 64
+    assert Backbone("alexnet", "random", layer="fc7", **QUIET | {"size": 224}).fit().batch_size_ == 16
 
 
 def test_rows_belong_to_bytes(paths, computed):

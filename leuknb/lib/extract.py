@@ -181,11 +181,16 @@ def from_noise(plan: FeaturePlan, network: FeatureNetwork) -> torch.Tensor:  # (
         return network(noise)[0]
 
 
-def default_batch_size(name: str, size: int, device: str) -> int:
-    "Images computed at once: the largest activations take about 200 MB; 50 MB on a CPU, and at most 8 images."
+def default_batch_size(
+    name: str,
+    size: int,  # side of the input, pixels
+    device: str,
+    connected: bool = False,  # up to a fully connected layer, whose many weights are read anew for each batch
+) -> int:
+    "Images computed at once: the largest activations take about 200 MB; 50 MB on a CPU, and at most 8 or 16 images."
     base = (16 if name == "alexnet" else 4) if device == "cpu" else 64 if name == "alexnet" else 16
     at_once = max(1, int(base * (224 / size) ** 2))
-    return min(8, at_once) if device == "cpu" else at_once
+    return min(16 if connected else 8, at_once) if device == "cpu" else at_once
 
 # %% ../../nbs/lib/extract.ipynb #3c855425
 def image_paths(X) -> list:
