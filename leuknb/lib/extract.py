@@ -187,10 +187,11 @@ def default_batch_size(
     device: str,
     connected: bool = False,  # up to a fully connected layer, whose many weights are read anew for each batch
 ) -> int:
-    "Images computed at once: the largest activations take about 200 MB; 50 MB on a CPU, and at most 8 or 16 images."
-    base = (16 if name == "alexnet" else 4) if device == "cpu" else 64 if name == "alexnet" else 16
-    at_once = max(1, int(base * (224 / size) ** 2))
-    return min(16 if connected else 8, at_once) if device == "cpu" else at_once
+    "Images computed at once: activations of about 200 MB; on a CPU a quarter of that, and at most 8 or 16 images."
+    fitting = (64 if name == "alexnet" else 16) * (224 / size) ** 2
+    if device == "cpu":  # more would leave threads idle where a set is small, and pad it
+        fitting = min(fitting / 4, 16 if connected else 8)
+    return max(1, int(fitting))
 
 # %% ../../nbs/lib/extract.ipynb #3c855425
 def image_paths(X) -> list:
